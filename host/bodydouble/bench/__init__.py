@@ -1,0 +1,1 @@
+"""Scenarios, the pytest plugin and evaluation arrive here; nothing lives here yet."""

@@ -1,0 +1,1 @@
+"""The command line: one file per command group, no logic beyond arguments and printing."""

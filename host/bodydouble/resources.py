@@ -1,0 +1,62 @@
+"""Where the firmware, the board files, the models and the demo's recordings are.
+
+They travel in the wheel as package data; in a checkout the same folders stand beside `host/`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+from bodydouble.errors import InputError
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent.parent
+
+
+def _folder(name: str, in_checkout: str) -> Path:
+    for candidate in (_PACKAGE / "_data" / name, _CHECKOUT / in_checkout):
+        if candidate.is_dir():
+            return candidate
+    raise InputError(
+        f"this installation lacks its {name} folder",
+        hint="reinstall it: pip install --force-reinstall bodydouble",
+    )
+
+
+def firmware_dir() -> Path:
+    """The MicroPython sources that run on a board."""
+    return _folder("firmware", "firmware")
+
+
+def boards_dir() -> Path:
+    """One TOML file per board type."""
+    return _folder("boards", "boards")
+
+
+def demo_dir() -> Path:
+    """The recordings that `bodydouble demo` plays."""
+    return _folder("demo", "tests/data/demo")
+
+
+def cache_dir() -> Path:
+    """A folder for what can be made again; `BODYDOUBLE_CACHE` moves it."""
+    path = Path(os.environ.get("BODYDOUBLE_CACHE") or platformdirs.user_cache_dir("bodydouble"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step: a reader or a crash never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

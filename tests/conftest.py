@@ -1,0 +1,25 @@
+"""Options and skips that every test shares."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the long proofs whole instead of a seeded sample")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("hardware"):
+        pytest.skip("connect a Raspberry Pi Pico running MicroPython by USB")
+    missing = [tool for tool in ("flite", "espeak-ng") if not shutil.which(tool)]
+    if item.get_closest_marker("speech") and missing:
+        pytest.skip(f"install {' and '.join(missing)}: apt-get install flite espeak-ng")
+
+
+@pytest.fixture
+def soak(request: pytest.FixtureRequest) -> bool:
+    """True where the whole of a long proof is asked for."""
+    return bool(request.config.getoption("--soak"))
