@@ -1,0 +1,1 @@
+"""Wires a board, its inputs and a cloud together, and keeps the record of what happened."""

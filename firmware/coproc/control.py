@@ -1,0 +1,171 @@
+# Answers the host's requests: small JSON objects {"id", "op", ...} in, {"id", "ok", ...} or {"id", "error"} out.
+import binascii
+import gc
+import hashlib
+import json
+import sys
+
+from coproc import wire
+from coproc.audio.endpoint import Endpointer
+from coproc.nn.plan import PlanError, load
+from coproc.tasks.wake import Word
+
+_SPARE = 16384  # heap that a plan must leave free, so that the loop and its events keep working
+
+
+class Refused(Exception):
+    # A request that cannot be carried out; its text goes to the host as it is.
+    pass
+
+
+class Control:
+    def __init__(self, app):
+        self._app = app
+        self._upload = None  # the plan that is being received
+        self._blob = None
+        self._filled = 0
+
+    def request(self, data):
+        reply = {"id": None, "ok": True}
+        try:
+            message = json.loads(data)
+            if not isinstance(message, dict):
+                raise Refused("a request must be a JSON object")
+            reply["id"] = message.get("id")
+            handler = getattr(self, "op_" + str(message.get("op")), None)
+            if handler is None:
+                raise Refused("unknown op %s" % message.get("op"))
+            handler(message, reply)
+        except (Refused, PlanError, ValueError, KeyError, TypeError, MemoryError) as error:
+            text = str(error)
+            if isinstance(error, KeyError):
+                text = "the request lacks " + text
+            elif not isinstance(error, (Refused, PlanError)):
+                text = "%s: %s" % (type(error).__name__, text)
+            reply = {"id": reply["id"], "ok": False, "error": text}
+        if reply is not None and reply.get("ok") is not None:
+            self._app.tell(wire.CONTROL, reply)
+
+    # --- requests
+
+    def op_info(self, message, reply):
+        app = self._app
+        implementation = sys.implementation
+        reply["machine"] = app.port.MACHINE
+        reply["micropython"] = ".".join([str(part) for part in implementation[1] if part != ""])
+        reply["tier"] = app.tier.name
+        reply["heap_free"] = app.stats.heap()
+        reply["heap_total"] = gc.mem_free() + gc.mem_alloc()
+        reply["words"] = [word.name for word in app.wake.words]
+
+    def op_load(self, message, reply):
+        # A wake word: its plan follows on the file channel; answered once it was verified and loaded.
+        app = self._app
+        if app.state:
+            raise Refused("a stream is running: end it before loading a model")
+        size = message["bytes"]
+        if not 0 < size <= wire.MAX_FILE:
+            raise Refused("a plan of %d bytes is outside 1 to %d" % (size, wire.MAX_FILE))
+        needed = size + message["arena"] + _SPARE
+        free = app.stats.heap()
+        if needed > free:
+            raise Refused("%s needs %d bytes of heap, %d are free" % (message["name"], needed, free))
+        self._blob = bytearray(size)
+        self._filled = 0
+        self._upload = message
+        app.link.grant(wire.FILE, app.link.received_bytes(wire.FILE) + size)
+        reply["ok"] = None  # no answer yet
+
+    def op_unload(self, message, reply):
+        self._app.wake.words.clear()
+        reply["heap_free"] = self._app.stats.heap()
+
+    def op_start(self, message, reply):
+        app = self._app
+        app.policy.configure(message)
+        app.endpointer = Endpointer(app.tier.endpoint, message.get("endpoint", {}))
+        app.gate.pre_roll = self._blocks(message, "pre_roll_ms", 300)
+        app.gate.post_roll = self._blocks(message, "post_roll_ms", 300)
+        app.wake.mode = message.get("quantize", 0)
+        app.start()
+        reply["heap_free"] = app.stats.heap()
+
+    def _blocks(self, message, name, default):
+        value = message.get(name, default)
+        if not 0 <= value <= 500:
+            raise Refused("%s must be 0 to 500, not %s" % (name, value))
+        return value // 10
+
+    def op_end(self, message, reply):
+        if not self._app.state:
+            raise Refused("no stream is running")
+        self._app.end(message["id"], message["samples"])
+        reply["ok"] = None  # answered by ended()
+
+    def op_listen(self, message, reply):
+        if not self._app.listen():
+            raise Refused("a request is open already" if self._app.open else "no stream is running")
+
+    def op_stats(self, message, reply):
+        self._report(reply)
+
+    def op_exit(self, message, reply):
+        self._app.exit_code = message.get("code", 0)
+        self._app.running = False
+
+    # --- parts
+
+    def ended(self, request):
+        reply = {"id": request, "ok": True}
+        self._report(reply)
+        self._app.tell(wire.CONTROL, reply)
+
+    def _report(self, reply):
+        app = self._app
+        app.stats.heap()
+        reply["stats"] = app.stats.report()
+        reply["link"] = app.link.counters()
+        reply["dropped_samples"] = app.ring.dropped
+        reply["bytes_out"] = app.gate.bytes_total
+        reply["bytes_before_wake"] = app.gate.bytes_before_wake
+        reply["digest"] = {"features": app.digest}
+        for word in app.wake.words:
+            reply["digest"][word.name] = word.digest
+
+    def file(self, buf, start, length):
+        # A piece of the plan that op_load announced.
+        upload = self._upload
+        if upload is None or self._filled + length > len(self._blob):
+            return
+        self._blob[self._filled : self._filled + length] = memoryview(buf)[start : start + length]
+        self._filled += length
+        if self._filled == len(self._blob):
+            self._upload = None
+            self._install(upload)
+
+    def _install(self, upload):
+        app = self._app
+        blob = self._blob
+        self._blob = None
+        reply = {"id": upload["id"], "ok": True}
+        try:
+            found = binascii.hexlify(hashlib.sha256(blob).digest()).decode()
+            if found != upload["sha256"]:
+                raise Refused("the plan arrived with sha256 %s" % found)
+            word = Word(
+                load(blob, app.tier.nn),
+                upload["name"],
+                upload["threshold"],
+                upload["window"],
+                upload["hold_reset"],
+                upload["hold_wake"],
+                upload["warmup"],
+            )
+            if word.model.input_bytes != 40 * word.model.stride:
+                raise Refused("%s takes no rows of 40 features" % upload["name"])
+            app.wake.words.append(word)
+            reply["heap_free"] = app.stats.heap()
+            reply["arena_bytes"] = word.model.arena_bytes
+        except (Refused, PlanError, ValueError, KeyError, TypeError, MemoryError) as error:
+            reply = {"id": upload["id"], "ok": False, "error": str(error)}
+        app.tell(wire.CONTROL, reply)

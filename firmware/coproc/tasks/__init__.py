@@ -1,0 +1,1 @@
+# Tasks take samples or features in and give events out.
