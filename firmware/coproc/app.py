@@ -253,8 +253,8 @@ class App:
     def emit(self, event):
         self.tell(wire.EVENT, event)
 
-    def log(self, text):
-        self._post(wire.LOG, text.encode())
+    def log(self, level, text):
+        self._post(wire.LOG, bytes([level]) + text.encode())
 
     def tell(self, channel, message):
         self._post(channel, json.dumps(message).encode())

@@ -41,9 +41,9 @@ class Timeline:
         self._book(stage, seconds, clock)
         self._ahead += seconds
 
-    def enter(self, stage: str, clock: str = "host") -> None:
-        """End the running span now and begin `stage` at the same instant."""
-        now = self.clock()
+    def enter(self, stage: str, clock: str = "host", *, since: float | None = None) -> None:
+        """End the running span now (or at the host time `since`) and begin `stage` at the same instant."""
+        now = self.clock() if since is None else since
         if self._stage:
             self.spans[self._stage] += now - self._since
         else:

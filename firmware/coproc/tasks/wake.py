@@ -42,13 +42,14 @@ class Word:
         at = self._row * 40
         model.input[at : at + 40] = row
         self._row += 1
-        if self._hold:
-            self._hold -= 1
+        held = self._hold
+        if held:
+            self._hold = held - 1
         if self._row < model.stride:
             return False
         self._row = 0
         model.invoke()
-        return self._judge(model.output())
+        return self._judge(model.output()) and not held
 
     def _judge(self, output):
         outputs = self._outputs
@@ -63,7 +64,7 @@ class Word:
             self._seen += 1
             if self._seen < self._warmup:
                 return False
-        return self.sum > self.threshold and not self._hold
+        return self.sum > self.threshold
 
     def margin(self):
         # How far above its threshold the word is, in thousandths, so that words with different windows compare.

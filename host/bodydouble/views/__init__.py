@@ -1,0 +1,1 @@
+"""What people look at. Views render what sessions report; they never change it."""

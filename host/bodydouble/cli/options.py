@@ -1,0 +1,89 @@
+"""Options that several commands share, and what opens a board and a cloud from them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from bodydouble.errors import InputError
+from bodydouble.resources import write_atomically
+from bodydouble.session.cloud import DEFAULT_FLEET, DEFAULT_MODEL
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def option(*names: str, **attributes: Any) -> Callable[[F], F]:
+    """A click option that is also read from its BODYDOUBLE_* variable, its default shown."""
+    flag = next(name for name in names if name.startswith("--"))
+    variable = "BODYDOUBLE_" + flag.split("/")[0].lstrip("-").upper().replace("-", "_")
+    return click.option(*names, envvar=variable, **{"show_default": True, **attributes})
+
+
+def several(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, shown in the order given."""
+
+    def decorate(function: F) -> F:
+        for one in reversed(options):
+            function = one(function)
+        return function
+
+    return decorate
+
+
+board_options = several(
+    option("--board", default="unix", metavar="NAME", help="Board that the firmware runs on."),
+    option("--tier", type=click.Choice(["viper", "bytecode"]), help="Force a kernel tier; else the board's best."),
+    option("--heap", "heap_bytes", type=click.IntRange(64 * 1024, 1 << 30), metavar="BYTES",
+           help="Heap of an emulated board; else what its board file says."),
+)  # fmt: skip
+
+cloud_options = several(
+    option("--cloud", default="sim", metavar="WHICH", help="Who answers: sim, none, bedrock or a URL."),
+    option("--cloud-model", default=DEFAULT_MODEL, metavar="NAME", help="Model that answers."),
+    option("--fleet", default=DEFAULT_FLEET, metavar="CHIP:N", help="Chips behind the simulated cloud."),
+    option("--cloud-fault", metavar="KIND[:N]", help="Make the simulated cloud fail: throttle, unavailable, timeout, drop or midstream; N first requests only."),
+    option("--asr", type=click.Choice(["phone", "cloud"]), default="phone", help="Who recognises speech."),
+    option("--home", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+           help="Simulated home to act on, kept in FILE; else a fresh one in memory."),
+)  # fmt: skip
+
+run_options = several(
+    option("--wake", multiple=True, default=("alexa",), metavar="NAME", help="Wake word to listen for: a name, a .tflite file, or all. Repeatable."),
+    option("--compat", type=click.Choice(["esphome", "pymicro"]), default="esphome", help="Whose feature scaling and detection rule."),
+    option("--privacy", type=click.Choice(["normal", "local-only"]), default="normal", help="local-only: nothing goes to the cloud."),
+    option("--real-time", is_flag=True, help="Pace the audio by the clock instead of as fast as the board goes."),
+    option("--seed", type=int, default=0, help="Seed of everything random."),
+)  # fmt: skip
+
+json_option = option(
+    "--json", "json_path", metavar="FILE", help="Write the result as JSON to FILE, or to stdout for -."
+)
+
+
+def console(json_path: str | None = None) -> Console:
+    """Where text for people goes: stdout, or stderr when stdout carries JSON."""
+    return Console(stderr=json_path == "-", highlight=False)
+
+
+def write_json(json_path: str | None, text: str) -> None:
+    """Write a result where `--json` says; raises InputError where it cannot."""
+    if json_path is None:
+        return
+    if json_path == "-":
+        sys.stdout.write(text + "\n")
+        return
+    path = Path(json_path)
+    try:
+        if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced, only written to
+            path.write_text(text + "\n")
+            return
+        write_atomically(path, (text + "\n").encode())
+    except OSError as error:
+        raise InputError(
+            f"cannot write {json_path}: {error.strerror}", hint="give --json a path that can be written"
+        ) from error

@@ -1,0 +1,116 @@
+"""From parsed options to a run, its progress and its result: shared by the commands that play audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from bodydouble.cli.options import write_json
+from bodydouble.session.cloud import Cloud
+from bodydouble.session.player import Observer, Settings
+from bodydouble.session.result import Result
+from bodydouble.session.run import Run, RunOptions
+from bodydouble.views.story import Story
+from bodydouble.views.summary import summary
+
+PROGRESS_EVERY_S = 0.25
+"""Of audio: the bar is not worth more."""
+
+
+def run_command(
+    given: dict[str, Any],
+    out: Console,
+    *,
+    observe: Callable[[Story], Observer] = lambda story: story,
+    explain: bool = False,
+) -> Result:
+    """Run what the options say, told on `out`; the JSON is written whatever happens."""
+    story = Story(out, explain=explain)
+    run = Run(options_from(given), cloud_from(given))
+    with ExitStack() as stack:
+        run.observer = tee(observe(story), progress_bar(stack, given.get("seconds")))
+        try:
+            result = run.execute()
+        finally:
+            if given.get("trace_path"):
+                run.trace.write(given["trace_path"])
+            write_json(given["json_path"], run.result.to_json())
+    out.print(summary(result))
+    return result
+
+
+def options_from(given: dict[str, Any]) -> RunOptions:
+    """Plain options from click's values."""
+    return RunOptions(
+        recordings=tuple(given["recordings"]),
+        gap_s=given["gap_s"],
+        microphone=(given["mic_device"] or "") if given["mic"] else None,
+        seconds=given["seconds"],
+        board=given["board"],
+        tier=given["tier"],
+        heap_bytes=given["heap_bytes"],
+        wake=tuple(given["wake"]),
+        asr=given["asr"],
+        home=given["home"],
+        seed=given["seed"],
+        settings=Settings(
+            compat=given["compat"],
+            real_time=given["real_time"] or given["mic"],
+            local_only=given["privacy"] == "local-only",
+            listen_at_s=tuple(given["listen_at"]),
+        ),
+    )
+
+
+def cloud_from(given: dict[str, Any]) -> Cloud:
+    """The cloud that `--cloud` and its companions describe."""
+    return Cloud.parse(
+        given["cloud"],
+        model=given["cloud_model"],
+        fleet=given["fleet"],
+        fault=given["cloud_fault"],
+        seed=given["seed"],
+    )
+
+
+def tee(*observers: Observer) -> Observer:
+    """One observer that tells several."""
+
+    def tell(kind: str, facts: dict[str, Any]) -> None:
+        for observer in observers:
+            observer(kind, facts)
+
+    return tell
+
+
+def progress_bar(stack: ExitStack, seconds: float | None) -> Observer:
+    """A bar on stderr that follows the audio; nothing where stderr is no terminal."""
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal:
+        return lambda kind, facts: None
+    progress = stack.enter_context(
+        Progress(
+            TextColumn("{task.fields[done]:.0f} s of audio"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=terminal,
+            transient=True,
+        )
+    )
+    task = progress.add_task("audio", total=seconds, done=0.0)
+    shown = 0.0
+
+    def follow(kind: str, facts: dict[str, Any]) -> None:
+        nonlocal shown
+        if kind == "input":
+            progress.update(task, total=facts["seconds"])
+        elif kind == "progress" and facts["seconds"] - shown >= PROGRESS_EVERY_S:
+            shown = facts["seconds"]
+            progress.update(task, completed=shown, done=shown)
+
+    return follow

@@ -1,0 +1,95 @@
+"""Everything that answers an utterance: recogniser, agent, home and cloud, warmed up beside the board's start."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bodydouble.clock import Clock, Timeline
+from bodydouble.errors import BodydoubleError
+from bodydouble.phone.home import Home
+from bodydouble.session.desk import Desk
+from bodydouble.session.meter import MeteredClient
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bodydouble.phone.agent import Agent, Turn
+    from bodydouble.phone.asr import Recogniser
+    from bodydouble.session.cloud import Cloud
+
+
+class Answering:
+    """Builds the agent once, on a thread of its own, and lends it to a `desk`. Close it when the session ends.
+
+    The cloud's options and the home's file are checked at once, so that a mistake in them is told before anything
+    streams; what is slow (imports, acoustic models, the service) waits for `prewarm` or the first utterance.
+    """
+
+    def __init__(
+        self, cloud: Cloud, *, asr: Literal["phone", "cloud"], home: Home | Path | None, seed: int, clock: Clock
+    ) -> None:
+        self._cloud = cloud
+        self._asr: Literal["phone", "cloud"] = asr
+        self._seed = seed
+        self._clock = clock
+        self._stack = ExitStack()
+        self._lock = threading.Lock()
+        self._agent: Agent | None = None
+        self._client: MeteredClient | None = None
+        cloud.check()
+        if isinstance(home, Home):
+            self.home = home
+        else:
+            self.home = self._stack.enter_context(Home(home))
+        self.desk = Desk(self._handle, self._take, clock)
+
+    def prewarm(self) -> None:
+        """Do now what the first utterance would wait for; what goes wrong is told with that utterance."""
+        try:
+            self._built()
+        except BodydoubleError:
+            pass
+        finally:
+            self.desk.ready.set()
+
+    def close(self) -> None:
+        """Stop the service and let go of the home."""
+        self.desk.close()
+        with self._lock:
+            self._stack.close()
+
+    def _handle(self, pcm: NDArray[np.int16], timeline: Timeline) -> Turn:
+        return self._built().handle(pcm, timeline)
+
+    def _take(self) -> dict[str, int]:
+        return self._client.take() if self._client else {}
+
+    def _built(self) -> Agent:
+        with self._lock:
+            if self._agent is None:
+                self._agent = self._build()
+            return self._agent
+
+    def _build(self) -> Agent:
+        from bodydouble.phone.agent import Agent  # noqa: PLC0415 - slow to import
+        from bodydouble.phone.client import make_client  # noqa: PLC0415
+
+        recogniser: Recogniser | None = None
+        if self._asr == "phone" or self._cloud.kind == "sim":
+            from bodydouble.phone.asr.sphinx import SphinxRecogniser  # noqa: PLC0415
+
+            recogniser = SphinxRecogniser(seed=self._seed)
+        cloud = self._stack.enter_context(self._cloud)
+        self._client = MeteredClient(make_client(cloud.url))
+        return Agent(
+            self._client,
+            self.home,
+            recogniser if self._asr == "phone" else None,
+            cloud.model_id,
+            asr=self._asr,
+            clock=self._clock,
+        )

@@ -1,0 +1,367 @@
+"""Plays audio into a board: recordings stream into a board, what it lets out is answered, and everything is timed.
+
+A recording runs as fast as the board takes it unless `real_time` paces it. The session clock is the audio's up to
+the decision that ended an utterance, and the host's from there on, plus what simulated parts would have taken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodydouble.clock import Clock, Timeline, monotonic
+from bodydouble.errors import CloudError, TimedOutError
+from bodydouble.link.wire import Channel
+from bodydouble.player.result import Request, Result, Wake, frame_time
+from bodydouble.session.desk import Desk, Job
+from bodydouble.session.privacy import BLOCK_BYTES, BLOCK_S, Custody
+from bodydouble.session.trace import Trace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bodydouble.boards.board import Board
+    from bodydouble.link.connection import Delivered
+    from bodydouble.session.words import WakeWord
+
+RATE_HZ = 16_000
+FRAME_BYTES = 960
+"""Audio per frame when streaming fast: three hops, so that the board never waits for half a hop."""
+STALL_S = 30.0
+"""A board that takes no audio for this long is given up."""
+
+Observer = Callable[[str, dict[str, Any]], None]
+"""Told of events as they happen: their kind and their facts. Runs on the session's thread; must be quick."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a session is asked to do; times in milliseconds."""
+
+    compat: str = "esphome"
+    real_time: bool = False
+    local_only: bool = False
+    pre_roll_ms: int = 300
+    post_roll_ms: int = 300
+    endpoint: dict[str, int] = field(default_factory=dict)
+    """Endpointing settings that differ from the board's defaults (see firmware/README.md)."""
+    listen_at_s: tuple[float, ...] = ()
+    """Press the board's button (an explicit gesture, no wake word) at these seconds of audio."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A stretch of the input: `start_s` seconds into the session's audio."""
+
+    path: str
+    start_s: float
+
+
+class Player:
+    """Streams audio into a board and answers what comes out; `result` holds whatever is known so far."""
+
+    def __init__(
+        self,
+        board: Board,
+        desk: Desk | None,
+        settings: Settings | None = None,
+        *,
+        clock: Clock = monotonic,
+        observer: Observer | None = None,
+    ) -> None:
+        self.board = board
+        self.settings = settings or Settings()
+        self.result = Result()
+        self.trace = Trace(clock)
+        self._clock = clock
+        self._observer = observer or (lambda kind, facts: None)
+        self._desk = desk
+        self._custody = Custody(pre_roll_s=self.settings.pre_roll_ms / 1e3)
+        self._audio = bytearray()
+        self._open: Request | None = None
+        self._sent = 0
+        self._began = 0.0
+        self._held_s = 0.0
+        self._first_feature_s: float | None = None
+        self._recordings: list[Recording] = []
+        self._presses = sorted(self.settings.listen_at_s)
+
+    # --- running
+
+    def load(self, words: Iterable[tuple[WakeWord, bytes, int]]) -> None:
+        """Upload wake words: each with its compiled plan and the bytes of arena it needs."""
+        self.board.request("unload")
+        for word, plan, arena_bytes in words:
+            reply = self.board.upload(word.name, plan, arena=arena_bytes, **word.rule(self.settings.compat))
+            self._note("board", "loaded", model=word.name, heap_free=reply["heap_free"], plan_bytes=len(plan))
+
+    def run(self, chunks: Iterable[NDArray[np.int16]], recordings: Callable[[], list[Recording]]) -> Result:
+        """Stream int16 mono 16 kHz `chunks` to the end and wait for every answer.
+
+        `recordings` tells which recordings the audio so far came from. Raises the first error that ends the
+        session; `result` then says how far it got.
+        """
+        self._start()
+        for chunk in chunks:
+            self._recordings = recordings()
+            self._feed(chunk.astype("<i2", copy=False).tobytes())
+        self._recordings = recordings()
+        self._finish()
+        return self.result
+
+    def attach(self, desk: Desk) -> None:
+        """Have utterances answered by `desk`."""
+        self._desk = desk
+
+    def fail(self, error: BaseException | str, exit_code: int, status: str) -> None:
+        """Write into the result why the session ended early."""
+        outcome = self.result.outcome
+        outcome.status, outcome.exit_code, outcome.error = status, exit_code, str(error)
+        outcome.processed_s = round(self._sent / 2 / RATE_HZ, 3)
+        self._privacy()
+
+    # --- streaming
+
+    def _start(self) -> None:
+        settings = self.settings
+        self.board.connection.sync_clock()
+        self.board.request(
+            "start",
+            quantize=0 if settings.compat == "esphome" else 1,
+            privacy="local-only" if settings.local_only else "normal",
+            pre_roll_ms=settings.pre_roll_ms,
+            post_roll_ms=settings.post_roll_ms,
+            endpoint=settings.endpoint,
+        )
+        self._began = self._clock()
+        self._note("host", "started", **self.board.info)
+
+    def _feed(self, data: bytes) -> None:
+        step = BLOCK_BYTES if self.settings.real_time else FRAME_BYTES
+        connection = self.board.connection
+        for at in range(0, len(data), step):
+            piece = data[at : at + step]
+            if self.settings.real_time:
+                self._pace(self._sent + len(piece))
+            else:
+                self._hold()
+            stalled_at = self._clock() + STALL_S
+            while connection.credit(Channel.AUDIO) < len(piece):
+                self._poll(0.05)
+                if self._clock() > stalled_at:
+                    raise TimedOutError(
+                        f"the board took no audio for {STALL_S:.0f} s", hint="reset it, then run this again"
+                    )
+            connection.send(Channel.AUDIO, piece)
+            self._sent += len(piece)
+            self._press()
+            self._poll(0.0)
+            self._observer("progress", {"seconds": self._sent / 2 / RATE_HZ})
+
+    def _pace(self, until_bytes: int) -> None:
+        # A block goes out when its last sample would have been spoken.
+        due = self._began + until_bytes / 2 / RATE_HZ
+        while (wait := due - self._clock()) > 0:
+            self._poll(wait)
+
+    def _hold(self) -> None:
+        # Faster than real time, the audio waits while a request is open at the host: else how much of the recording
+        # passes before the answer would depend on the machine's speed.
+        if self._desk and self._desk.busy:
+            began = self._clock()
+            while self._desk.busy:
+                self._collect(0.05)
+                self._poll(0.0)
+            self._held_s += self._clock() - began
+
+    def _press(self) -> None:
+        while self._presses and self._sent >= self._presses[0] * RATE_HZ * 2:
+            self._presses.pop(0)
+            self.board.request("listen")
+
+    def _finish(self) -> None:
+        report = self.board.request("end", samples=self._sent // 2, timeout_s=60.0)
+        streamed = self._clock() - self._began
+        for delivered in self.board.poll(0.0):
+            self._handle(delivered)
+        while self._desk and self._desk.busy:
+            self._collect(0.05)
+        self.board.connection.sync_clock()
+        self._report(report, streamed)
+        self._privacy()
+        self._custody.check()
+        failed = [request for request in self.result.requests if request.error]
+        self.result.outcome.processed_s = round(self._sent / 2 / RATE_HZ, 3)
+        if failed:
+            raise CloudError(
+                f"{len(failed)} of {len(self.result.requests)} requests were not answered: {failed[0].error}"
+            )
+        self.result.outcome.status = "passed"
+
+    # --- what comes back
+
+    def _poll(self, timeout_s: float) -> None:
+        for delivered in self.board.poll(timeout_s):
+            self._handle(delivered)
+        self._collect(0.0)
+
+    def _handle(self, delivered: Delivered) -> None:
+        if delivered.channel == Channel.UTTERANCE:
+            self._custody.arrived(len(delivered.payload))
+            self._audio += delivered.payload
+        elif delivered.channel == Channel.EVENT:
+            event = json.loads(delivered.payload)
+            handler = getattr(self, f"_on_{event.pop('ev')}", None)
+            if handler:
+                handler(event, delivered.at)
+        elif delivered.channel == Channel.LOG:
+            level, text = delivered.payload[:1], delivered.payload[1:].decode(errors="replace")
+            self._note("board", "log", at=delivered.at, level=int.from_bytes(level, "little"), text=text)
+
+    def _on_wake(self, event: dict[str, Any], at: float) -> None:
+        t = frame_time(event["frame"])
+        opens = event["request"] is not None
+        wake = Wake(
+            model=event["model"],
+            t=t,
+            score=round(event["sum"] / (255 * event["outputs"]), 3),
+            recording=self._recording(t).path,
+            request=len(self.result.requests) if opens else None,
+        )
+        self.result.wakes.append(wake)
+        self._note("board", "wake", at=at, model=wake.model, t=t, score=wake.score, request=wake.request)
+        if opens:
+            self._opened(t, wake.model)
+
+    def _on_listen(self, event: dict[str, Any], at: float) -> None:
+        t = frame_time(event["frame"])
+        self._note("board", "listen", at=at, t=t)
+        self._opened(t, "button")
+
+    def _opened(self, t: float, reason: str) -> None:
+        self._open = Request(t_wake=t, audio={"reason": reason, "recording": self._recording(t).path})
+        self.result.requests.append(self._open)
+        self._custody.opened()
+        self._audio.clear()
+
+    def _on_speech(self, event: dict[str, Any], at: float) -> None:
+        self._note("board", "speech", at=at, t=frame_time(event["frame"]))
+
+    def _on_endpoint(self, event: dict[str, Any], at: float) -> None:
+        request, self._open = self._open, None
+        if request is None:
+            return
+        request.t_endpoint = frame_time(event["frame"])
+        request.t_decided = frame_time(event["decided"])
+        request.reason = event["reason"]
+        line = self._custody.closed(event["ledger"], request.t_wake)
+        if line:
+            request.audio |= {"from_s": line["from_s"], "to_s": line["to_s"], "bytes": line["bytes"]}
+        self._note(
+            "board",
+            "endpoint",
+            at=at,
+            reason=request.reason,
+            t_endpoint=request.t_endpoint,
+            t_decided=request.t_decided,
+            bytes=request.audio.get("bytes", 0),
+        )
+        if line and self._desk:
+            samples = np.frombuffer(bytes(self._audio), "<i2")
+            at += self._warm_up()
+            timeline, wall_start = self._timeline(request, event, at)
+            self._desk.submit(Job(request, samples, timeline, wall_start))
+
+    def _warm_up(self) -> float:
+        # Faster than real time, the first request waits for answering to be warm: the wait is no part of its latency.
+        if self._desk is None or self.settings.real_time or self._desk.ready.is_set():
+            return 0.0
+        began = self._clock()
+        self._desk.ready.wait()
+        waited = self._clock() - began
+        self._held_s += waited
+        return waited
+
+    def _timeline(self, request: Request, event: dict[str, Any], at: float) -> tuple[Timeline, float | None]:
+        # From the stamped end of speech to the moment the whole utterance was here, in adjacent spans.
+        connection = self.board.connection
+        assert request.t_endpoint is not None
+        assert request.t_decided is not None
+        heard, sent = connection.board_time(event["us"]), connection.board_time(event["sent_us"])
+        timeline = Timeline(self._clock, start=request.t_endpoint)
+        timeline.add("endpoint", request.t_decided - request.t_endpoint, "audio")
+        timeline.add("board", max(0.0, sent - heard), "board")
+        # In real time the deciding hop's own way to the board counts too: from when its last sample was spoken.
+        spoken = self._began + request.t_decided if self.settings.real_time else heard
+        timeline.add("link", max(0.0, heard - spoken) + max(0.0, at - sent), "host")
+        timeline.enter("host", since=at)
+        return timeline, self._began + request.t_endpoint if self.settings.real_time else None
+
+    def _collect(self, timeout_s: float) -> None:
+        job = self._desk.finished(timeout_s) if self._desk else None
+        if job is None:
+            return
+        request = job.request
+        for kind, size in job.forwarded.items():
+            self._custody.forwarded(kind, request.audio["reason"], size)
+        self._note(
+            "host",
+            "answered",
+            transcript=request.transcript,
+            reply=request.reply,
+            actions=request.actions,
+            where=request.where,
+            error=request.error,
+            latency_ms=request.latency_ms,
+            clocks=request.clocks,
+            index=self.result.requests.index(request),
+        )
+
+    # --- reporting
+
+    def _recording(self, t: float) -> Recording:
+        current = Recording("", 0.0)
+        for recording in self._recordings:
+            if recording.start_s <= t:
+                current = recording
+        return current
+
+    def _note(self, source: str, kind: str, *, at: float | None = None, **facts: Any) -> None:
+        self.trace.add(source, kind, at=at, **facts)
+        self._observer(kind, facts)
+
+    def _privacy(self) -> None:
+        self.result.privacy = {
+            "bytes_before_wake": self._custody.bytes_before_wake,
+            "bytes_received": self._custody.received,
+            "pre_roll_s": self._custody.pre_roll_s,
+            "ledger": self._custody.ledger,
+        }
+
+    def _report(self, report: dict[str, Any], streamed_s: float) -> None:
+        stats = report["stats"]
+        hops = max(1, stats["hops"])
+        seconds = stats["hops"] * BLOCK_S
+        custody = self._custody
+        custody.bytes_before_wake = max(custody.bytes_before_wake, report["bytes_before_wake"])
+        self.result.digest = report["digest"]
+        self.result.counters = {
+            "dropped_samples": report["dropped_samples"],
+            "late_hops": stats["late"],
+            "heap_low_water": stats["heap_low"],
+            **report["link"],
+        }
+        self.result.timing = {
+            "board_ms_per_hop": {key: stats[f"{key}_us"] / 1e3 for key in ("p50", "p99", "max")},
+            "board_us_per_hop": {
+                part: round(stats[f"{part}_us"] / hops, 2) for part in ("frontend", "wake", "endpoint", "link")
+            },
+            "real_time_factor": round(seconds / max(1e-9, streamed_s - self._held_s), 2),
+            "stream_s": round(streamed_s, 4),
+            "held_s": round(self._held_s, 4),
+            "clock_error_us": self.board.connection.clock_error_us,
+        }

@@ -1,0 +1,150 @@
+"""One run: a board, its inputs, a cloud, and the result and trace that came out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from bodydouble.clock import Clock, monotonic
+from bodydouble.errors import BodydoubleError, InputError
+from bodydouble.session.cloud import Cloud
+from bodydouble.session.player import Observer, Player, Recording, Settings
+from bodydouble.session.result import Result
+from bodydouble.session.words import COMPATIBILITIES, find_words
+
+if TYPE_CHECKING:
+    from bodydouble.boards.board import Board
+    from bodydouble.phone.home import Home
+    from bodydouble.session.desk import Desk
+    from bodydouble.streams import Source
+
+DEFAULT_WAKE = ("alexa",)
+Asr = Literal["phone", "cloud"]
+
+
+class Session:
+    """Plays recordings into `board` and answers what it lets out; a context manager.
+
+    `cloud` says who answers (None: nobody, wakes only). `wake` names the words that are listened for; `home` is the
+    simulated home that tools act on, a fresh one in memory where it is left out. `seed` makes the recogniser's and the
+    cloud's random choices repeatable. Raises InputError for options that do not fit together.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        cloud: Cloud | None = None,
+        *,
+        wake: Iterable[str] = DEFAULT_WAKE,
+        asr: Asr = "phone",
+        home: Home | Path | None = None,
+        settings: Settings | None = None,
+        seed: int = 0,
+        observer: Observer | None = None,
+        clock: Clock = monotonic,
+    ) -> None:
+        settings = settings or Settings()
+        if settings.compat not in COMPATIBILITIES:
+            raise InputError(f"--compat {settings.compat!r} is not known", hint=f"use {' or '.join(COMPATIBILITIES)}")
+        if asr == "cloud" and settings.local_only:
+            raise InputError("--asr cloud sends audio to the cloud, which local-only forbids", hint="use --asr phone")
+        self._cloud = cloud or Cloud(kind="none")
+        self._words = find_words(list(wake))
+        self._asr: Asr = asr
+        self._home = home
+        self._seed = seed
+        self._clock = clock
+        self._stack = ExitStack()
+        self._desk: Desk | None = None
+        self._player = Player(board, None, settings, clock=clock, observer=observer)
+        self.board = board
+        self.trace = self._player.trace
+        self.result: Result = self._player.result
+        self._describe(settings)
+
+    def __enter__(self) -> Session:
+        """Start the cloud and load the wake words."""
+        try:
+            self._open()
+        except BodydoubleError as error:
+            self._player.fail(error, int(error.exit_code), type(error).__name__)
+            self._stack.close()
+            raise
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the cloud; the board stays open."""
+        self._stack.close()
+
+    def play(self, source: Source) -> Result:
+        """Play `source` to its end and wait for every answer.
+
+        Raises the first BodydoubleError that ends the session early, or KeyboardInterrupt; `result` then says how
+        far it got.
+        """
+        player = self._player
+        self.result.input = _describe_input(source)
+        try:
+            player.run(source, lambda: _recordings(source))
+        except KeyboardInterrupt:
+            player.fail("interrupted", 130, "interrupted")
+            raise
+        except BodydoubleError as error:
+            player.fail(error, int(error.exit_code), type(error).__name__)
+            raise
+        finally:
+            self.result.input = _describe_input(source)
+        return self.result
+
+    def _open(self) -> None:
+        from bodydouble.compiler.cache import load_plan  # noqa: PLC0415 - only when something is loaded
+
+        if self._cloud.kind != "none":
+            self._answering()
+        plans = [load_plan(word.path) for word in self._words]
+        self._player.load((word, plan.blob, plan.arena_bytes) for word, plan in zip(self._words, plans, strict=True))
+        for word, plan in zip(self._words, plans, strict=True):
+            self.result.options.setdefault("plans", {})[word.name] = {
+                "plan_bytes": len(plan.blob),
+                "arena_bytes": plan.arena_bytes,
+                "tensor_arena_size": word.tensor_arena_size,
+                "sha256": plan.sha256,
+            }
+
+    def _answering(self) -> None:
+        # Slow imports happen on a thread of their own while the board starts and the first audio streams.
+        from bodydouble.session.answering import Answering  # noqa: PLC0415
+
+        answering = Answering(self._cloud, asr=self._asr, home=self._home, seed=self._seed, clock=self._clock)
+        self._stack.callback(answering.close)
+        threading.Thread(target=answering.prewarm, name="bodydouble-prewarm", daemon=True).start()
+        self._player.attach(answering.desk)
+
+    def _describe(self, settings: Settings) -> None:
+        self.result.board = dict(self.board.info)
+        self.result.cloud = self._cloud.describe()
+        self.result.options = {
+            "wake": [word.name for word in self._words],
+            "compat": settings.compat,
+            "asr": self._asr,
+            "real_time": settings.real_time,
+            "privacy": "local-only" if settings.local_only else "normal",
+            "seed": self._seed,
+        }
+
+
+def _recordings(source: Source) -> list[Recording]:
+    return [Recording(str(part.path), part.offset_s) for part in source.parts]
+
+
+def _describe_input(source: Source) -> dict[str, Any]:
+    return {}
