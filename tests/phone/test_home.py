@@ -10,13 +10,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bodydouble.errors import ExitCode, InputError
 from bodydouble.phone import database
 from bodydouble.phone.default_home import DEFAULT_DEVICES, Device, light, switch
 from bodydouble.phone.home import MAX_SHOPPING_ITEMS, MAX_TIMERS, Home, HomeError, ShoppingItem
-from hypothesis import given
-from hypothesis import strategies as st
-
 from phone.scripted import FakeClock
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bodydouble.phone.home import Home
 from bodydouble.phone.locks import CONFIRM_WITHIN_S, LockGuard, affirms, normalise
 from bodydouble.phone.tools import Tools
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.fixture

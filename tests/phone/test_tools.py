@@ -8,14 +8,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bodydouble.phone.default_home import light, sensor
 from bodydouble.phone.home import Home
 from bodydouble.phone.tools import Tools
 from bodydouble.phone.validation import ArgumentError, check_arguments
 from bodydouble.phone.weather import Weather
-from hypothesis import given
-from hypothesis import strategies as st
-
 from phone.scripted import FakeClock
 
 NOON = datetime(2026, 11, 25, 14, 5, tzinfo=timezone.utc).timestamp()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from bodydouble.phone.weather import CONDITIONS, Forecast, Weather
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bodydouble.phone.weather import CONDITIONS, Forecast, Weather
 
 
 def test_same_seed_place_and_day_give_the_same_everywhere() -> None:

@@ -7,6 +7,7 @@ import logging
 import wave
 from collections import deque
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 from bodydouble.clock import Clock, Timeline, monotonic
 from bodydouble.errors import InputError
 from bodydouble.phone.asr import SAMPLE_RATE_HZ, Recogniser, Vocabulary
-from bodydouble.phone.client import CloudCallError, ConverseClient, explain, failures
+from bodydouble.phone.client import CloudCallError, ConverseClient, begin_answer, read_events
 from bodydouble.phone.converse import Answer, AnswerReader, ToolUse
 from bodydouble.phone.tools import Tools
 
@@ -230,42 +231,35 @@ class Agent:
         timeline.enter("network")
         sent = clock()
         first_event: float | None = None
-        try:
-            response = self._client.converse_stream(
-                modelId=self._model_id,
-                messages=self.history + turn.messages,
-                system=[{"text": SYSTEM_PROMPT}],
-                toolConfig=self.tools.specs(),
-                inferenceConfig={"maxTokens": MAX_REPLY_TOKENS},
-            )
-            headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-            times = SimulatedTimes.from_headers(headers)
-            if times:
-                timeline.simulate("cloud_queue", times.queue_s)
-                timeline.simulate("cloud_prefill", times.prefill_s)
-            self._hear(turn, headers)
-            stream = response["stream"]
-            try:
-                for event in stream:
-                    first_event = clock() if first_event is None else first_event
-                    reader.feed(event)
-                    if turn.first_text_s is None and reader.began_text:
-                        turn.first_text_s = timeline.now()
-                        if times:  # the first token's own decoding comes after queue and prefill
-                            turn.first_text_s += times.first_token_s - times.queue_s - times.prefill_s
-                    if self._clock() - started > MAX_ANSWER_S:
-                        raise CloudCallError(
-                            f"the cloud's answer took longer than {MAX_ANSWER_S:g} seconds",
-                            code="TooSlow",
-                            hint="choose a faster --cloud-model",
-                        )
-            finally:
-                close = getattr(stream, "close", None)
-                if close:
-                    close()
-            answer = reader.finish()
-        except failures() as error:
-            raise explain(error) from error
+        response = begin_answer(
+            self._client,
+            modelId=self._model_id,
+            messages=self.history + turn.messages,
+            system=[{"text": SYSTEM_PROMPT}],
+            toolConfig=self.tools.specs(),
+            inferenceConfig={"maxTokens": MAX_REPLY_TOKENS},
+        )
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        times = SimulatedTimes.from_headers(headers)
+        if times:
+            timeline.simulate("cloud_queue", times.queue_s)
+            timeline.simulate("cloud_prefill", times.prefill_s)
+        self._hear(turn, headers)
+        with closing(read_events(response["stream"])) as events:
+            for event in events:
+                first_event = clock() if first_event is None else first_event
+                reader.feed(event)
+                if turn.first_text_s is None and reader.began_text:
+                    turn.first_text_s = timeline.now()
+                    if times:  # the first token's own decoding comes after queue and prefill
+                        turn.first_text_s += times.first_token_s - times.queue_s - times.prefill_s
+                if self._clock() - started > MAX_ANSWER_S:
+                    raise CloudCallError(
+                        f"the cloud's answer took longer than {MAX_ANSWER_S:g} seconds",
+                        code="TooSlow",
+                        hint="choose a faster --cloud-model",
+                    )
+        answer = reader.finish()
         timeline.enter("host")
         if times:
             timeline.simulate("cloud_decode", times.decode_s)

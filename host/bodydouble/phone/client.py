@@ -7,12 +7,14 @@ boto3 takes about half a second to import and to make its first client, so it is
 from __future__ import annotations
 
 import os
+import struct
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
-from bodydouble.errors import CloudError
+from bodydouble.errors import CloudError, InputError
 
 DEFAULT_REGION = "us-east-1"
 CONNECT_TIMEOUT_S = 2.0
@@ -61,7 +63,7 @@ def make_client(
 
     For an endpoint the user's AWS files, profile, bearer token and proxies are left alone and the request is
     signed by dummy credentials: it must work on a machine that knows nothing of AWS, and give nothing away.
-    `max_attempts` counts the first one. Raises CloudError.
+    `max_attempts` counts the first one. Raises CloudError, and InputError where the URL is none.
     """
     import botocore.exceptions  # noqa: PLC0415  slow to import
     from botocore.config import Config  # noqa: PLC0415
@@ -79,7 +81,11 @@ def make_client(
             client = _session(endpoint_url is not None).client(
                 "bedrock-runtime", endpoint_url=endpoint_url, region_name=region, config=Config(**options)
             )
-    except (botocore.exceptions.BotoCoreError, ValueError) as error:
+    except ValueError as error:
+        raise InputError(
+            f"{endpoint_url!r} is no address of a cloud", hint="write it like http://127.0.0.1:8080"
+        ) from error
+    except botocore.exceptions.BotoCoreError as error:
         raise explain(error) from error
     return cast("ConverseClient", client)
 
@@ -150,6 +156,10 @@ _CLIENT = {
     "HTTPError": ("the cloud's answer broke off", "try again"),
     "OSError": ("the connection to the cloud failed", "try again"),
     "ParserError": ("what answers there is no Bedrock service", "check the address"),
+    **dict.fromkeys(
+        ("ValueError", "LookupError", "TypeError", "AttributeError", "error"),  # the last is struct's
+        ("what answers there is no Bedrock service", "check the address"),
+    ),
     "ResponseParserError": ("what answers there is no Bedrock service", "check the address"),
     "NoCredentialsError": ("there are no AWS credentials", "sign in: aws configure; or use --cloud sim"),
     "CredentialRetrievalError": ("the AWS credentials could not be read", "sign in again; or use --cloud sim"),
@@ -163,25 +173,55 @@ _CLIENT = {
 _OTHER = ("the cloud could not be used", "check the address and the credentials")
 
 
-def failures() -> tuple[type[Exception], ...]:
-    """What a call of boto3's client, or reading its stream, may raise."""
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Around botocore's own code, and nothing else: whatever it raises becomes one line."""
     import botocore.eventstream  # noqa: PLC0415  slow to import
     import botocore.exceptions  # noqa: PLC0415
     import botocore.parsers  # noqa: PLC0415
     import urllib3.exceptions  # noqa: PLC0415
 
-    return (
+    try:
+        yield
+    except (
         botocore.exceptions.BotoCoreError,
         botocore.exceptions.ClientError,
         botocore.eventstream.ParserError,
         botocore.parsers.ResponseParserError,
         urllib3.exceptions.HTTPError,  # raised as it is while a stream is read
         OSError,
-    )
+        # From botocore's parsers, on an answer that is no text, no JSON, or JSON of another shape:
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        struct.error,
+    ) as error:
+        raise explain(error) from error
+
+
+def begin_answer(client: ConverseClient, **request: Any) -> Mapping[str, Any]:
+    """Send a request; returns the response's head with its stream. Raises CloudCallError."""
+    with _explained():
+        return client.converse_stream(**request)
+
+
+def read_events(stream: Iterable[Mapping[str, Any]]) -> Generator[Mapping[str, Any], None, None]:
+    """The events of an answer as they come; the stream is closed at the end. Raises CloudCallError."""
+    with ExitStack() as stack:
+        stack.callback(getattr(stream, "close", lambda: None))
+        with _explained():
+            events = iter(stream)
+        while True:
+            with _explained():
+                event = next(events, None)
+            if event is None:
+                return
+            yield event
 
 
 def explain(error: Exception) -> CloudCallError:
-    """The one line for `error`, one of `failures()`."""
+    """The one line for `error`, raised by botocore or below it."""
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):
         details = response.get("Error", {})
