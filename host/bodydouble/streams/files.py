@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -106,11 +106,12 @@ def _spool_pipe(pipe: Any, name: str) -> BinaryIO:
         return spool(head, lambda: pipe.read(_SPOOL_BLOCK_BYTES), name)
 
 
-class _Patched:
-    """A file of which the decoder sees a few bytes as they should have been written."""
+class _Pieced:
+    """The file that the decoder sees: bytes, and ranges of the real one, in a row."""
 
-    def __init__(self, read_at: Callable[[int, int], bytes], size: int, at: int, right: bytes) -> None:
-        self._read_at, self._size, self._at, self._right = read_at, size, at, right
+    def __init__(self, read_at: Callable[[int, int], bytes], pieces: Sequence[bytes | range]) -> None:
+        self._read_at, self._pieces = read_at, pieces
+        self._size = sum(len(piece) for piece in pieces)
         self._position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -124,12 +125,13 @@ class _Patched:
         return self._position
 
     def read(self, count: int = -1) -> bytes:
-        """Up to `count` bytes, with the right ones in place."""
-        count = self._size - self._position if count < 0 else count
-        found = bytearray(self._read_at(self._position, max(0, count)))
-        for index, value in enumerate(self._right, self._at - self._position):
-            if 0 <= index < len(found):
-                found[index] = value
+        """Up to `count` bytes."""
+        end = self._size if count < 0 else min(self._size, self._position + count)
+        found, start = bytearray(), 0
+        for piece in self._pieces:
+            wanted = piece[max(0, self._position - start) : max(0, end - start)]
+            found += wanted if isinstance(wanted, bytes) else self._read_at(wanted.start, len(wanted))
+            start += len(piece)
         self._position += len(found)
         return bytes(found)
 
@@ -165,8 +167,10 @@ class FileSource(Source):
             raise EmptyRecordingError(f"{self.label} is empty", hint="record or copy it again")
         self._data = data = Bytes(self._read_at, size, self.label)
         self._header = header = inspect(data)
-        self._decoder = decoder = self._decode(descriptor, size)
+        self._decoder = decoder = self._decode(descriptor)
         self._agree(header, decoder)
+        # soundfile seeks after every read; MP3 and Opus decoders lose their state by it, and the sound has glitches.
+        decoder.seekable = lambda: False
         self.native_rate_hz, self.channels = decoder.samplerate, decoder.channels
         self.subtype: str = decoder.subtype
         self.container = header.container
@@ -187,13 +191,12 @@ class FileSource(Source):
                 f"{self.label} cannot be read: {error.strerror}", hint="check the disk, or copy it to another"
             ) from error
 
-    def _decode(self, descriptor: int, size: int) -> Any:
+    def _decode(self, descriptor: int) -> Any:
         import soundfile  # noqa: PLC0415 - raw streams and generators do without
 
-        patch = self._header.patch
         with self._translated("libsndfile cannot decode it"):
-            if patch:
-                return soundfile.SoundFile(_Patched(self._read_at, size, *patch))
+            if self._header.pieces:
+                return soundfile.SoundFile(_Pieced(self._read_at, self._header.pieces))
             os.lseek(descriptor, 0, os.SEEK_SET)
             return soundfile.SoundFile(descriptor, closefd=False)
 

@@ -31,8 +31,9 @@ COPY_AGAIN = "copy or record it again; to use what there is: ffmpeg -i {name} fi
 class Header:
     """What a file says that it holds, after its sizes were checked against the file.
 
-    `frames` is None where only decoding tells; else the decoder may find at most `slack` fewer. `patch` is an
-    offset and the bytes that the decoder must see there instead (a length that the writer never filled in).
+    `frames` is None where only decoding tells; else the decoder may find at most `slack` fewer. `pieces` is what
+    the decoder must see where that is not the file as it is (the writer left out a length, which it needs): bytes,
+    and ranges of the file from a first byte to one past the last.
     """
 
     container: str
@@ -41,7 +42,7 @@ class Header:
     frames: int | None = None
     slack: int = 0
     rates_hz: tuple[int, ...] = ()
-    patch: tuple[int, bytes] | None = None
+    pieces: tuple[bytes | range, ...] = ()
     warnings: tuple[str, ...] = ()
     known: bool = True
     """False where the length is told by no header at all."""

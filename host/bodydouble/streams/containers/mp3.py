@@ -1,4 +1,4 @@
-"""MPEG audio, layers I to III. Sources: ISO 11172-3 2.4.2.3, ISO 13818-3, the Xing and VBRI headers, ID3v2.4 3.1.
+"""MP3: MPEG audio, layer III. Sources: ISO 11172-3 2.4.2.3, ISO 13818-3, the Xing and VBRI headers, ID3v2.4 3.1.
 
 All frame headers are walked: the decoder would believe a Xing header that counts too many or too few frames, and
 would play a second recording that follows at another rate as if it were the first.
@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bodydouble.streams.containers.base import Bytes, Header
 
 _WINDOW_BYTES = 1 << 20
 _MAX_FRAME_BYTES = 8_192
 _GAPLESS_MAX_FRAMES = 2 * 4_095  # LAME's delay and padding are 12 bits each
-_KBPS_1 = {
-    3: (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    2: (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    1: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-}
-_KBPS_2 = {
-    3: (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-    1: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
+_KBPS_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KBPS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_LAYER_III = 1
 
 
 @dataclass(frozen=True)
@@ -57,16 +51,13 @@ def frame_at(raw: bytes, offset: int = 0) -> Frame | None:
 def _frame(second: int, third: int, fourth: int) -> Frame | None:
     version, layer = second >> 3 & 3, second >> 1 & 3  # version 3 is MPEG-1, 2 is MPEG-2, 0 is MPEG-2.5
     kbps_index, rate_index = third >> 4, third >> 2 & 3
-    if second & 0xE0 != 0xE0 or version == 1 or not layer or kbps_index in (0, 15) or rate_index == 3:
+    if second & 0xE0 != 0xE0 or version == 1 or layer != _LAYER_III or kbps_index in (0, 15) or rate_index == 3:
         return None
     rate_hz = (44_100, 48_000, 32_000)[rate_index] >> {3: 0, 2: 1, 0: 2}[version]
-    kbps = (_KBPS_1 if version == 3 else _KBPS_2)[layer][kbps_index - 1]
-    padding = third >> 1 & 1
-    channels = 1 if fourth >> 6 == 3 else 2
-    if layer == 3:
-        return Frame((12_000 * kbps // rate_hz + padding) * 4, 384, rate_hz, channels, version)
-    samples = 576 if layer == 1 and version != 3 else 1_152
-    return Frame(samples * 125 * kbps // rate_hz + padding, samples, rate_hz, channels, version)
+    kbps = (_KBPS_1 if version == 3 else _KBPS_2)[kbps_index - 1]
+    samples = 1_152 if version == 3 else 576
+    length = samples * 125 * kbps // rate_hz + (third >> 1 & 1)
+    return Frame(length, samples, rate_hz, 1 if fourth >> 6 == 3 else 2, version)
 
 
 def id3_bytes(head: bytes) -> int:
@@ -100,10 +91,10 @@ def inspect(data: Bytes, base: int) -> Header:
         raise data.unsupported("begins with an MPEG frame that is not read here")
     data.check_format(first.rate_hz, first.channels)
     count, end = _walk(data, base, first)
-    promised = _promised(data.read(base, 192), first)
-    if promised:
+    promise = _promised(data.read(base, 192), first)
+    if promise:
         count -= 1  # the frame that carries the promise has no sound
-        frames, size = promised
+        frames, size, _ = promise
         if frames is not None and frames > count + 1:
             raise data.truncated(f"it promises {frames} frames of sound and holds {count}")
         if frames is not None and frames < count - 1:
@@ -111,9 +102,14 @@ def inspect(data: Bytes, base: int) -> Header:
         held = end - base
         if size is not None and abs(size - held) * 100 > held and abs(size - held) > 2 * first.length:
             raise data.lying(f"it promises {size} bytes of sound and holds {held}")
-    return Header(
-        "MP3", first.rate_hz, first.channels, count * first.samples, slack=_GAPLESS_MAX_FRAMES + 2 * first.samples
-    )
+    pieces: tuple[bytes | range, ...] = ()
+    if not promise or promise.frames is None or promise.vbri:
+        # libsndfile would guess the length from the first frames, and stop there: tell it.
+        start = base + first.length if promise else base
+        pieces = (_info_frame(data.need(base, 4), count, end - start), range(start, data.size))
+    samples = count * first.samples
+    slack = _GAPLESS_MAX_FRAMES + 2 * first.samples
+    return Header("MP3", first.rate_hz, first.channels, samples, slack=slack, pieces=pieces)
 
 
 def _walk(data: Bytes, position: int, first: Frame) -> tuple[int, int]:
@@ -158,15 +154,41 @@ def _tag_bytes(window: bytes, at: int, left: int) -> int:
     return left if zeros else 0
 
 
-def _promised(head: bytes, first: Frame) -> tuple[int | None, int | None] | None:
-    """Frames and bytes that a Xing, Info or VBRI header promises; None where there is no such header."""
-    side = {(3, 2): 32, (3, 1): 17}.get((first.version, first.channels), 17 if first.channels == 2 else 9)
-    tag = head[4 + side :]
+class _Promise(NamedTuple):
+    """Frames and bytes of sound that a header counts, and whether it is Fraunhofer's."""
+
+    frames: int | None
+    size: int | None
+    vbri: bool
+
+
+def _side_bytes(frame: Frame) -> int:
+    """The side information between a frame's header and its data."""
+    if frame.version == 3:
+        return 32 if frame.channels == 2 else 17
+    return 17 if frame.channels == 2 else 9
+
+
+def _promised(head: bytes, first: Frame) -> _Promise | None:
+    """What a Xing, Info or VBRI header promises; None where there is no such header."""
+    tag = head[4 + _side_bytes(first) :]
     if tag[:4] in (b"Xing", b"Info") and len(tag) >= 16:
         flags, *values = struct.unpack_from(">III", tag, 4)
         frames = values.pop(0) if flags & 1 else None
-        return frames, values.pop(0) if flags & 2 else None
+        return _Promise(frames, values.pop(0) if flags & 2 else None, vbri=False)
     if head[36:40] == b"VBRI" and len(head) >= 54:
         size, frames = struct.unpack_from(">II", head, 46)
-        return frames, size
+        return _Promise(frames, size, vbri=True)
     return None
+
+
+def _info_frame(header: bytes, count: int, size: int) -> bytes:
+    """A frame without sound, of the same kind as `header`, that says how many frames follow."""
+    # 64 kbit/s has room at every rate; no padding, no CRC.
+    kbps_index = 5 if header[1] >> 3 & 3 == 3 else 8
+    mine = bytes((0xFF, header[1] | 1, kbps_index << 4 | header[2] & 0x0C, header[3]))
+    frame = frame_at(mine)
+    if frame is None:
+        raise ValueError("not a frame's header")
+    tag = b"Info" + struct.pack(">III", 3, count, size + frame.length)
+    return (mine + bytes(_side_bytes(frame)) + tag).ljust(frame.length, b"\0")

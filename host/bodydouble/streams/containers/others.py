@@ -67,19 +67,19 @@ def inspect_au(data: Bytes, base: int) -> Header:
     if offset < 24 or held < 0:
         raise data.truncated(f"its sound would begin at byte {offset}")
     warnings: tuple[str, ...] = ()
-    patch = None
+    pieces: tuple[bytes | range, ...] = ()
     if size == 0xFFFFFFFF:
         size = held
-        patch = (base + 8, struct.pack(order + "I", held))
+        pieces = (range(base + 8), struct.pack(order + "I", held), range(base + 12, data.size))
         warnings = ("its header leaves the length open; all of it is played",)
     if size > held:
         raise data.truncated(f"it promises {size} bytes of sound and holds {held}")
     if encoding not in _AU_BYTES:
         raise data.unsupported(f"is an AU file of encoding {encoding}, which is not read here")
     block = channels * _AU_BYTES[encoding]
-    if size % block and not patch:
+    if size % block and not pieces:
         raise data.lying(f"{size} bytes of sound are not a whole number of {block}-byte frames")
-    return Header("AU", rate_hz, channels, size // block, patch=patch, warnings=warnings)
+    return Header("AU", rate_hz, channels, size // block, pieces=pieces, warnings=warnings)
 
 
 def inspect_caf(data: Bytes, base: int) -> Header:

@@ -148,7 +148,7 @@ def _sound(
             fmt.rate_hz,
             fmt.channels,
             fmt.frames(whole),
-            patch=(start - 4, struct.pack(order + "I", whole)),
+            pieces=(range(start - 4), struct.pack(order + "I", whole), range(start, data.size)),
             warnings=("its header leaves the length open, as programs that write to a pipe do; all of it is played",),
         )
     if size > held:
