@@ -1,0 +1,76 @@
+"""A .tflite model as plain data: what the rest of the compiler works on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Bytes per element of the types that a tensor may have.
+TYPE_BYTES = {"FLOAT32": 4, "INT32": 4, "UINT8": 1, "INT64": 8, "BOOL": 1, "INT16": 2, "INT8": 1, "FLOAT16": 2}
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """real = scale * (value - zero point), per tensor or along one dimension."""
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    dimension: int = 0
+
+    @property
+    def scale(self) -> float:
+        """The only scale of a tensor quantised as a whole."""
+        return self.scales[0]
+
+    @property
+    def zero_point(self) -> int:
+        """Its zero point."""
+        return self.zero_points[0]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor; `data` holds a constant's bytes, else None."""
+
+    index: int
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    data: bytes | None = field(default=None, repr=False)
+    quantisation: Quantisation | None = None
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operation; an absent optional input is -1."""
+
+    index: int
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """Operations in the order in which they run."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A whole file; the first subgraph is the one that runs."""
+
+    source: str
+    subgraphs: tuple[Subgraph, ...]
