@@ -1,0 +1,45 @@
+"""What can go wrong with a board."""
+
+from __future__ import annotations
+
+from bodydouble.errors import BoardError, FirmwareError, InputError, TimedOutError
+
+
+class UnknownBoardError(BoardError):
+    """No board file describes a board of this name."""
+
+
+class NoDriverError(BoardError):
+    """The board is known, but nothing here can open it."""
+
+
+class NoMicroPythonError(BoardError):
+    """No MicroPython was found that could play the board."""
+
+
+class BoardGoneError(BoardError):
+    """The board went away while it was in use."""
+
+
+class BoardFileError(InputError):
+    """A board file cannot be read, or says something impossible."""
+
+
+class TierError(InputError):
+    """The board has no kernels of this tier."""
+
+
+class FirmwareStoppedError(FirmwareError):
+    """The firmware ended with an error of its own."""
+
+
+class RequestRefusedError(FirmwareError):
+    """The firmware answered a request with an error."""
+
+
+class BuildError(FirmwareError):
+    """The firmware could not be compiled."""
+
+
+class NoReplyError(TimedOutError):
+    """The board did not answer a request in time."""

@@ -1,0 +1,188 @@
+"""The `unix` board: MicroPython's unix port in a child process, two pipes as the byte stream.
+
+On Linux the child dies with the *thread* that started it (the kernel's parent-death signal follows threads), so open
+the board from a thread that outlives its use; the main thread does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bodydouble.boards import launcher
+from bodydouble.boards.board import Board
+from bodydouble.boards.errors import BoardGoneError, FirmwareStoppedError, TierError
+from bodydouble.boards.firmware import Build, build_firmware
+from bodydouble.boards.micropythons import Interpreter, find_micropython
+from bodydouble.errors import BodydoubleError
+from bodydouble.link.connection import Connection
+from bodydouble.link.stream import ByteStream, PipeStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bodydouble.boards.inventory import BoardType
+    from bodydouble.link.errors import StreamClosedError
+
+START_S = 10.0
+END_S = 2.0
+STDERR_KEPT = 8192
+
+
+def open_unix(
+    kind: BoardType,
+    *,
+    tier: str | None = None,
+    heap_bytes: int | None = None,
+    firmware: Path | None = None,
+    extra: Path | None = None,
+    ask: bool = True,
+    wrap: Callable[[ByteStream], ByteStream] | None = None,
+) -> Board:
+    """Start a `unix` board and open its link.
+
+    `firmware` names another firmware folder, `extra` one laid over it; `ask` False leaves out the first request (for
+    firmware that answers none); `wrap` puts a layer around the byte stream.
+    """
+    if tier is not None and tier not in kind.tiers:
+        raise TierError(f"the {kind.type} board has no {tier} tier", hint=f"choose one of: {', '.join(kind.tiers)}")
+    interpreter = find_micropython()
+    build = build_firmware(interpreter.target, source=firmware, extra=extra)
+    heap = heap_bytes or kind.heap_bytes
+    process = UnixProcess(interpreter, build, heap, [f"tier={tier}"] if tier else [])
+    try:
+        stream = wrap(process.stream) if wrap else process.stream
+        board = Board(kind, Connection(stream, drift_ppm=kind.drift_ppm), process)
+        board.start(START_S, ask=ask, heap_bytes=heap, firmware=build.sha256, compiled=build.compiled)
+    except BaseException:
+        process.kill()
+        process.close()
+        raise
+    return board
+
+
+class UnixProcess:
+    """The child process and our ends of its pipes."""
+
+    def __init__(
+        self, interpreter: Interpreter, build: Build, heap_bytes: int, arguments: Iterable[str] = ()
+    ) -> None:
+        self._stderr = b""
+        command = [
+            *(sys.executable, "-I", "-S", str(Path(launcher.__file__)), str(os.getpid())),
+            *(interpreter.how, interpreter.what, "-X", f"heapsize={heap_bytes}", "-m", "main", *arguments),
+        ]
+        environment = {**os.environ, "MICROPYPATH": str(build.path)}
+        fds: list[int] = []
+        # Ctrl-C between the child's birth and our knowing of it would leave an orphan: it waits until we do.
+        held = _hold_interrupts()
+        try:
+            for _ in range(3):
+                fds += os.pipe()
+            child_in, to_child, from_child, child_out, self._error_fd, child_error = fds
+            self._process = subprocess.Popen(
+                command,
+                stdin=child_in,
+                stdout=child_out,
+                stderr=child_error,
+                start_new_session=True,
+                env=environment,
+                # MicroPython looks for modules in the current folder first: that must not be the user's.
+                cwd=build.path,
+            )
+            self.stream = PipeStream(from_child, to_child)
+            os.set_blocking(self._error_fd, False)
+        except BaseException:
+            for fd in fds:
+                os.close(fd)
+            raise
+        else:
+            for fd in (child_in, child_out, child_error):
+                os.close(fd)
+        finally:
+            _release_interrupts(held)
+        self._closed = False
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Negative: the signal that ended it. None while it runs."""
+        return self._process.poll()
+
+    @property
+    def stderr(self) -> str:
+        """The newest STDERR_KEPT bytes of its error output."""
+        self.watch()
+        return self._stderr.decode(errors="replace")
+
+    def watch(self) -> None:
+        """Read what stands in the error pipe."""
+        if self._closed:
+            return
+        try:
+            while data := os.read(self._error_fd, 65536):
+                self._stderr = (self._stderr + data)[-STDERR_KEPT:]
+        except BlockingIOError:
+            pass
+
+    def gone(self, error: StreamClosedError) -> BodydoubleError:
+        """Why the stream ended, in words."""
+        try:
+            code = self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            return BoardGoneError(f"the board closed its end of the link: {error.message}", hint="run this again")
+        if code < 0:
+            return BoardGoneError(
+                f"the board went away (signal {-code})", hint="run this again; `bodydouble doctor` checks the board"
+            )
+        lines = self.stderr.strip().splitlines()
+        if code == 0:
+            return BoardGoneError("the board ended by itself (exit code 0)", hint="run this again")
+        if not lines:
+            return BoardGoneError(
+                f"the board ended (exit code {code})", hint="run `bodydouble doctor` to check the board"
+            )
+        return FirmwareStoppedError(
+            f"the firmware stopped: {lines[-1].strip()}",
+            hint="if it ran out of memory, load fewer models; else report it with the board's log",
+        )
+
+    def kill(self) -> None:
+        """SIGKILL, as `kill -9` would."""
+        if self._process.poll() is None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """Let it end by the end of its input, else end it; always reaps it."""
+        try:
+            self.stream.close()
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self.kill()
+            self._process.wait()
+            self.watch()
+            if not self._closed:
+                self._closed = True
+                os.close(self._error_fd)
+
+
+def _hold_interrupts() -> set[signal.Signals | int] | None:
+    if threading.current_thread() is not threading.main_thread():
+        return None  # Ctrl-C is the main thread's
+    return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _release_interrupts(held: set[signal.Signals | int] | None) -> None:
+    if held is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
