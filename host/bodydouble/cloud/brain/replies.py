@@ -1,0 +1,275 @@
+"""Words for what the tools gave back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bodydouble.cloud.converse import ToolResultBlock
+
+MAX_DETAIL = 200
+CONFIRMATION = "confirmation_required"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A tool that was used, with what it gave back; `facts` is the result's JSON object, empty where it has none."""
+
+    tool: str
+    input: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    text: str
+    failed: bool
+
+    @classmethod
+    def of(cls, tool: str, arguments: Any, result: ToolResultBlock) -> Outcome:
+        """From a request's toolUse and toolResult."""
+        facts: dict[str, Any] = {}
+        texts = []
+        for part in result.content:
+            data = part.data if part.text is None else _parsed(part.text)
+            if isinstance(data, dict):
+                facts |= data
+            elif part.text is not None:
+                texts.append(part.text)
+            elif data is not None:
+                texts.append(json.dumps(data, ensure_ascii=False))
+        failed = result.status == "error" or facts.get("status") == "error"
+        return cls(tool, arguments if isinstance(arguments, dict) else {}, facts, " ".join(texts), failed)
+
+    def word(self, name: str, default: str = "") -> str:
+        """A fact, or else the argument of that name, as text."""
+        value = self.facts.get(name, self.input.get(name))
+        return value if isinstance(value, str) and value else default
+
+    def number(self, name: str) -> float | None:
+        """A fact, or else the argument of that name, as a number."""
+        value = self.facts.get(name, self.input.get(name))
+        return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the tool asks for the user's word first."""
+        return self.facts.get("status") == CONFIRMATION
+
+
+def _parsed(text: str) -> Any:
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def reply(outcomes: Sequence[Outcome]) -> str:
+    """One short answer about all of them: what was done, what went wrong, what is asked back."""
+    sentences: list[str] = []
+    for sentence in _switched([one for one in outcomes if not one.failed and not one.unconfirmed]):
+        sentences.append(sentence)
+    for outcome in outcomes:
+        if outcome.failed:
+            sentences.append(_failure(outcome))
+        elif not outcome.unconfirmed and outcome.tool != "set_power":
+            sentences.append(_WORDS.get(outcome.tool, _anything)(outcome))
+    for outcome in outcomes:
+        if outcome.unconfirmed and not outcome.failed:
+            sentences.append(f"Do you want me to unlock the {outcome.word('name', 'door')}? Say yes to confirm.")
+    return " ".join(dict.fromkeys(sentences)) or "Done."
+
+
+def kept_locked(names: Sequence[str]) -> str:
+    """The answer to a no."""
+    return f"Okay, the {listed(names)} {'stays' if len(names) == 1 else 'stay'} locked."
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
+def duration(seconds: float) -> str:
+    """In words, to the second: "1 hour and 5 minutes"."""
+    left = max(round(seconds), 0)
+    parts = []
+    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}{'' if count == 1 else 's'}")
+    return listed(parts) or "no time"
+
+
+def _switched(outcomes: Sequence[Outcome]) -> list[str]:
+    """Everything that was switched, one sentence for each state."""
+    sentences = []
+    power = [one for one in outcomes if one.tool == "set_power"]
+    for state in dict.fromkeys(one.word("state", "set") for one in power):
+        subjects = [_subject(one) for one in power if one.word("state", "set") == state]
+        plural = len(subjects) > 1 or subjects[0][1]
+        sentences.append(f"{_capital(listed([text for text, _ in subjects]))} {'are' if plural else 'is'} {state}.")
+    return sentences
+
+
+def _subject(outcome: Outcome) -> tuple[str, bool]:
+    """What was switched, and whether that is a plural."""
+    name, area = outcome.word("name"), outcome.word("area")
+    if name or not area:
+        return f"the {name or 'device'}", False
+    things = {"light": "lights", "switch": "switches"}.get(outcome.word("kind"), "devices")
+    return f"the {things} in the {area}", True
+
+
+def _failure(outcome: Outcome) -> str:
+    why = outcome.word("error") or outcome.text or "it did not work"
+    return f"Sorry, that did not work: {why[:MAX_DETAIL].rstrip('.')}."
+
+
+def _brightness(outcome: Outcome) -> str:
+    percent = outcome.number("percent")
+    return f"The {outcome.word('name', 'light')} is at {_plain(percent)} percent."
+
+
+def _set_temperature(outcome: Outcome) -> str:
+    return f"The {outcome.word('name', 'thermostat')} is set to {_degrees(outcome.number('celsius'))}."
+
+
+def _state(outcome: Outcome) -> str:
+    name, state, percent = outcome.word("name", "device"), outcome.word("state"), outcome.number("percent")
+    measured, target = outcome.number("celsius"), outcome.number("target_c")
+    if measured is not None and target is not None:
+        return f"The {name} measures {_degrees(measured)} and is set to {_degrees(target)}."
+    if measured is not None:
+        return f"The {name.removesuffix(' temperature')} is at {_degrees(measured)}."
+    if target is not None:
+        return f"The {name} is set to {_degrees(target)}."
+    if state == "on" and percent is not None:
+        return f"The {name} is on, at {_plain(percent)} percent."
+    return f"The {name} is {state}." if state else _anything(outcome)
+
+
+def _locked(outcome: Outcome) -> str:
+    return f"The {outcome.word('name', 'door')} is locked."
+
+
+def _unlocked(outcome: Outcome) -> str:
+    return f"The {outcome.word('name', 'door')} is unlocked."
+
+
+def _added(outcome: Outcome) -> str:
+    return f"I put {_counted(outcome.word('item', 'it'), outcome.number('quantity'))} on your shopping list."
+
+
+def _removed(outcome: Outcome) -> str:
+    return f"I took {outcome.word('item', 'it')} off your shopping list."
+
+
+def _shown(outcome: Outcome) -> str:
+    entries = outcome.facts.get("items")
+    found = []
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, str):
+            found.append(entry)
+        elif isinstance(entry, dict) and isinstance(entry.get("item"), str):
+            found.append(_counted(entry["item"], entry.get("quantity")))
+    return f"On your shopping list: {listed(found)}." if found else "Your shopping list is empty."
+
+
+def _counted(item: str, quantity: object) -> str:
+    several = isinstance(quantity, (int, float)) and not isinstance(quantity, bool) and quantity > 1
+    return f"{quantity} {item}" if several else item
+
+
+def _timer(facts: Mapping[str, Any], key: str) -> str:
+    label, seconds = facts.get("label"), facts.get(key)
+    named = f"{label} timer" if isinstance(label, str) and label else "timer"
+    known = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    return f"{named} for {duration(float(seconds or 0))}" if known and key == "seconds" else named
+
+
+def _timer_set(outcome: Outcome) -> str:
+    return f"Your {_timer({**outcome.input, **outcome.facts}, 'seconds')} is running."
+
+
+def _timer_cancelled(outcome: Outcome) -> str:
+    return f"Your {_timer({**outcome.input, **outcome.facts}, '')} is cancelled."
+
+
+def _timers(outcome: Outcome) -> str:
+    entries = outcome.facts.get("timers")
+    timers = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    if not timers:
+        return "No timer is running."
+    return " ".join(
+        f"Your {_timer(entry, '')} has {duration(float(left))} left."
+        for entry in timers
+        if isinstance(left := entry.get("remaining_s", 0), (int, float))
+    )
+
+
+def _weather(outcome: Outcome) -> str:
+    high, low, rain = outcome.number("high_c"), outcome.number("low_c"), outcome.number("rain_percent")
+    text = f"{_capital(outcome.word('when', 'today'))} will be {outcome.word('condition', 'as it comes')}"
+    if high is not None and low is not None:
+        text += f", with {_degrees(high)} at most and {_degrees(low)} at least"
+    if rain:
+        text += f", and a {_plain(rain)} percent chance of rain"
+    return text + "."
+
+
+def _time(outcome: Outcome) -> str:
+    hour, _, minute = outcome.word("time").partition(":")
+    clock = outcome.word("time")
+    if hour.isdecimal() and minute[:2].isdecimal():
+        clock = f"{int(hour) % 12 or 12}:{minute[:2]} {'PM' if int(hour) >= 12 else 'AM'}"
+    try:
+        day = date.fromisoformat(outcome.word("date"))
+    except ValueError:
+        return f"It is {clock}." if clock else _anything(outcome)
+    return f"It is {clock} on {day:%A}, {day.day} {day:%B}." if clock else f"It is {day:%A}, {day.day} {day:%B}."
+
+
+def _anything(outcome: Outcome) -> str:
+    """About a tool that is not known: what it said."""
+    if outcome.text:
+        return outcome.text[:MAX_DETAIL]
+    facts = [f"{name} {value}" for name, value in outcome.facts.items() if name != "status" and _short(value)]
+    return f"Done: {listed(facts)}."[:MAX_DETAIL] if facts else "Done."
+
+
+def _short(value: object) -> bool:
+    return isinstance(value, (str, int, float))
+
+
+def _plain(number: float | None) -> str:
+    if number is None:
+        return "an unknown"
+    return f"{number:.0f}" if float(number).is_integer() else f"{number:.1f}"
+
+
+def _degrees(celsius: float | None) -> str:
+    return f"{_plain(celsius)} {'degree' if celsius == 1 else 'degrees'}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_WORDS: dict[str, Callable[[Outcome], str]] = {
+    "set_brightness": _brightness,
+    "set_temperature": _set_temperature,
+    "get_state": _state,
+    "lock": _locked,
+    "unlock": _unlocked,
+    "shopping_list_add": _added,
+    "shopping_list_remove": _removed,
+    "shopping_list_show": _shown,
+    "timer_set": _timer_set,
+    "timer_cancel": _timer_cancelled,
+    "timer_query": _timers,
+    "weather": _weather,
+    "time": _time,
+}
