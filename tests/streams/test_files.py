@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from streams.making import KINDS, read, speechlike, wav, write
 
 from bodydouble.streams import CHUNK_MAX_SAMPLES, open_source, resampled_length
+from streams.making import KINDS, read, speechlike, wav, write
 
 RANDOM = np.random.default_rng(1)
 LOSSLESS = [kind for kind in KINDS if KINDS[kind] == "PCM_16"]
@@ -105,9 +105,9 @@ def test_lossy_recordings_are_right_in_length_time_and_sound(tmp_path: Path, kin
     clean = read(write(tmp_path / "a.wav", values, rate_hz)).astype(float)
     out = read(write(tmp_path / "b", values, rate_hz, kind)).astype(float)
     assert len(out) == len(clean)
-    middle = slice(4_000, 44_000)
-    likeness = [clean[middle] @ np.roll(out, -lag)[middle] for lag in range(-400, 401)]
-    assert int(np.argmax(likeness)) - 400 == 0
+    middle = slice(4_000, 20_000)
+    likeness = [clean[middle] @ np.roll(out, -lag)[middle] for lag in range(-200, 201)]
+    assert int(np.argmax(likeness)) - 200 == 0
     assert np.corrcoef(clean, out)[0, 1] > 0.98
 
 

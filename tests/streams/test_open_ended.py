@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streams.making import read, wav, write
 
 from bodydouble.streams import TruncatedRecordingError, open_source
+from streams.making import read, wav, write
 
 SAMPLES = np.random.default_rng(3).integers(-3_000, 3_000, 30_000).astype(np.int16)
 

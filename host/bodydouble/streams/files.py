@@ -106,6 +106,10 @@ def _spool_pipe(pipe: Any, name: str) -> BinaryIO:
         return spool(head, lambda: pipe.read(_SPOOL_BLOCK_BYTES), name)
 
 
+def _silent(name: str) -> EmptyRecordingError:
+    return EmptyRecordingError(f"{name} holds no sound: 0 samples", hint="record or copy it again")
+
+
 class _Pieced:
     """The file that the decoder sees: bytes, and ranges of the real one, in a row."""
 
@@ -166,22 +170,26 @@ class FileSource(Source):
         if not size:
             raise EmptyRecordingError(f"{self.label} is empty", hint="record or copy it again")
         self._data = data = Bytes(self._read_at, size, self.label)
-        self._header = header = inspect(data)
-        self._decoder = decoder = self._decode(descriptor)
+        header = inspect(data)
+        if header.frames == 0:
+            raise _silent(self.label)
+        self._decoder = decoder = self._decode(descriptor, header.pieces)
         self._agree(header, decoder)
-        # soundfile seeks after every read; MP3 and Opus decoders lose their state by it, and the sound has glitches.
-        decoder.seekable = lambda: False
         self.native_rate_hz, self.channels = decoder.samplerate, decoder.channels
         self.subtype: str = decoder.subtype
         self.container = header.container
         self.warnings += [f"{self.label}: {warning}" for warning in header.warnings]
         self._frames: int | None = decoder.frames if header.known else None
         if self._frames == 0:
-            raise EmptyRecordingError(f"{self.label} holds no sound: 0 samples", hint="record or copy it again")
+            raise _silent(self.label)
         if self._frames is not None:
             self.samples = resampled_length(self._frames, self.native_rate_hz)
-            if header.container == "FLAC":
-                self._probe_end(self._frames)
+        if header.unbounded and self._frames:
+            self._probe_end(self._frames)
+            decoder.close()
+            self._decoder = self._decode(descriptor, header.unbounded)
+        # soundfile seeks after every read; MP3 and Opus decoders lose their state by it, and the sound has glitches.
+        self._decoder.seekable = lambda: False
 
     def _read_at(self, offset: int, count: int) -> bytes:
         try:
@@ -191,12 +199,12 @@ class FileSource(Source):
                 f"{self.label} cannot be read: {error.strerror}", hint="check the disk, or copy it to another"
             ) from error
 
-    def _decode(self, descriptor: int) -> Any:
+    def _decode(self, descriptor: int, pieces: Sequence[bytes | range]) -> Any:
         import soundfile  # noqa: PLC0415 - raw streams and generators do without
 
         with self._translated("libsndfile cannot decode it"):
-            if self._header.pieces:
-                return soundfile.SoundFile(_Pieced(self._read_at, self._header.pieces))
+            if pieces:
+                return soundfile.SoundFile(_Pieced(self._read_at, pieces))
             os.lseek(descriptor, 0, os.SEEK_SET)
             return soundfile.SoundFile(descriptor, closefd=False)
 
@@ -211,12 +219,15 @@ class FileSource(Source):
             raise data.lying(f"it says both {header.frames} and {decoder.frames} samples")
 
     def _probe_end(self, frames: int) -> None:
-        """Decode the last sample: where a FLAC file was cut off, there is none."""
-        with self._translated("its end is missing"):
-            self._decoder.seek(frames - 1)
-            if len(self._decoder.read(1)) != 1:
-                raise self._data.truncated("its end is missing")
-            self._decoder.seek(0)
+        """Decode the last sample: where the file was cut off, there is none."""
+        try:
+            with self._translated("its end is missing"):
+                self._decoder.seek(frames - 1)
+                if len(self._decoder.read(1)) == 1:
+                    return
+        except DamagedRecordingError as error:
+            raise self._data.truncated("its end is missing") from error
+        raise self._data.truncated("its end is missing")
 
     def _produce(self) -> Iterator[Samples]:
         exact = self.native_rate_hz == RATE_HZ and self.channels == 1 and self.subtype == "PCM_16"
@@ -245,10 +256,12 @@ class FileSource(Source):
                 break
             decoded += len(block)
             yield block
-        if self._frames is not None and decoded != self._frames:
+        if self._frames is not None and decoded > self._frames:
+            raise self._data.lying(f"it promises {self._frames} samples and holds {decoded}")
+        if self._frames is not None and decoded < self._frames:
             raise self._data.damaged(f"{decoded} of its {self._frames} samples could be decoded")
         if not decoded:
-            raise EmptyRecordingError(f"{self.label} holds no sound: 0 samples", hint="record or copy it again")
+            raise _silent(self.label)
 
     def _check_floats(self, block: Floats, position: int) -> None:
         peak = float(np.abs(block).max(initial=0.0))

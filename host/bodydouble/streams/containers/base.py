@@ -43,6 +43,8 @@ class Header:
     slack: int = 0
     rates_hz: tuple[int, ...] = ()
     pieces: tuple[bytes | range, ...] = ()
+    unbounded: tuple[bytes | range, ...] = ()
+    """The same without its promised length, where the decoder would stop at it even if more sound follows."""
     warnings: tuple[str, ...] = ()
     known: bool = True
     """False where the length is told by no header at all."""

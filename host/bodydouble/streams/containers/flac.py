@@ -29,4 +29,6 @@ def inspect(data: Bytes, base: int) -> Header:
     if not frames and position < data.size:
         warning = "its header leaves the length open; all of it is played"
         return Header("FLAC", rate_hz, channels, warnings=(warning,), known=False)
-    return Header("FLAC", rate_hz, channels, frames)
+    packed_rest = (packed >> 36 << 36).to_bytes(8, "big")
+    unbounded = (range(base + 18), packed_rest, range(base + 26, data.size))
+    return Header("FLAC", rate_hz, channels, frames, unbounded=unbounded)
