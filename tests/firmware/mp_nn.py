@@ -1,7 +1,7 @@
-# Streams inferences through a plan: mp_nn.py TIER PLAN INPUTS OUTPUTS [trace] [reset=N ...]
+# Streams inferences through plans: mp_nn.py TIER JOBS, each line of JOBS being FOLDER [trace] [reset=N ...]
 #
-# INPUTS holds whole inputs one after the other; OUTPUTS gets the output's bytes of each inference and, when tracing, the
-# whole arena after 0, 1, 2, ... operations. reset=N resets the model before inference N.
+# FOLDER holds `plan` and `inputs` (whole inputs one after the other); `outputs` gets each inference's output bytes and,
+# when tracing, the whole arena after 0, 1, 2, ... operations. reset=N resets the model before inference N.
 import gc
 import sys
 
@@ -17,12 +17,12 @@ def read(path):
         return bytearray(file.read())
 
 
-def main(tier, plan_path, inputs_path, outputs_path, *options):
-    model = plan.load(read(plan_path), kernels(tier))
+def run(tier, folder, *options):
+    model = plan.load(read(folder + "/plan"), kernels(tier))
     trace = "trace" in options
     resets = [int(o[6:]) for o in options if o.startswith("reset=")]
     count = 0
-    with open(inputs_path, "rb") as source, open(outputs_path, "wb") as out:
+    with open(folder + "/inputs", "rb") as source, open(folder + "/outputs", "wb") as out:
         while source.readinto(model.input):
             if count in resets:
                 data = bytes(model.input)
@@ -37,8 +37,13 @@ def main(tier, plan_path, inputs_path, outputs_path, *options):
                 model.invoke()
             out.write(model.output_view)
             count += 1
-    gc.collect()
-    print(count, model.name, model.arena_bytes, model.stride, model.input_bytes, model.output())
+
+
+def main(tier, jobs):
+    with open(jobs) as file:
+        for line in file:
+            run(tier, *line.split())
+            gc.collect()
 
 
 main(*sys.argv[1:])

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +17,43 @@ import sys
 import numpy as np
 from tflite_micro import runtime
 
-folder = sys.argv[1]
-data = open(folder + "/model", "rb").read()
-job = np.load(folder + "/job.npz")
-config = runtime.InterpreterConfig
-watched = job["tensors"].tolist()
-mode = config.kPreserveAllTensors if watched else config.kAllocationRecording
-arena = max(len(data) * 10, 1 << 20)
-model = runtime.Interpreter.from_bytes(data, arena_size=arena, intrepreter_config=mode)
-kind = model.get_input_details(0)
-outputs, seen = [], {i: [] for i in watched}
-resets = set(job["resets"].tolist())
-for i, x in enumerate(job["inputs"]):
-    if i in resets:
-        model.reset()
-    model.set_input(x.reshape(kind["shape"]).astype(kind["dtype"]), 0)
-    model.invoke()
-    outputs.append(model.get_output(0).copy())
-    for index in watched:
-        seen[index].append(model.GetTensor(index, 0).copy())
-np.savez(folder + "/out.npz", outputs=np.array(outputs), **{f"t{i}": np.array(v) for i, v in seen.items()})
+def work(folder):
+    data = open(folder + "/model", "rb").read()
+    job = np.load(folder + "/job.npz")
+    config = runtime.InterpreterConfig
+    watched = job["tensors"].tolist()
+    mode = config.kPreserveAllTensors if watched else config.kAllocationRecording
+    arena = max(len(data) * 10, 1 << 20)
+    model = runtime.Interpreter.from_bytes(data, arena_size=arena, intrepreter_config=mode)
+    kind = model.get_input_details(0)
+    outputs, seen = [], {i: [] for i in watched}
+    resets = set(job["resets"].tolist())
+    for i, x in enumerate(job["inputs"]):
+        if i in resets:
+            model.reset()
+        model.set_input(x.reshape(kind["shape"]).astype(kind["dtype"]), 0)
+        model.invoke()
+        outputs.append(model.get_output(0).copy())
+        for index in watched:
+            seen[index].append(model.GetTensor(index, 0)["tensor_data"].copy())
+    np.savez(folder + "/out.npz", outputs=np.array(outputs), **{f"t{i}": np.array(v) for i, v in seen.items()})
+
+for number in range(int(sys.argv[2])):
+    try:
+        work(f"{sys.argv[1]}/{number}")
+    except Exception as error:
+        print(f"{number}: {error}", file=sys.stderr)
 """
+
+
+@dataclass(frozen=True)
+class Job:
+    """Inputs [inferences, ...] for a model; tensors to watch; the inferences before which it is reset."""
+
+    model: bytes
+    inputs: NDArray[np.generic]
+    tensors: Sequence[int] = ()
+    resets: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -45,26 +61,38 @@ class Golden:
     """Outputs [inferences, ...], and the watched tensors by index, likewise."""
 
     outputs: NDArray[np.generic]
-    tensors: dict[int, NDArray[np.generic]]
+    tensors: dict[int, NDArray[np.generic]] = field(default_factory=dict)
+
+
+def run_many(jobs: Sequence[Job], timeout_s: float = 300) -> list[Golden]:
+    """Run every job in one process; raises RuntimeError where tflite-micro refuses or crashes."""
+    with tempfile.TemporaryDirectory(prefix="bodydouble-tflm-") as name:
+        for number, job in enumerate(jobs):
+            folder = Path(name, str(number))
+            folder.mkdir()
+            (folder / "model").write_bytes(job.model)
+            np.savez(
+                folder / "job.npz",
+                inputs=job.inputs,
+                tensors=np.array(job.tensors, int),
+                resets=np.array(job.resets, int),
+            )
+        done = subprocess.run(
+            [sys.executable, "-c", _RUNNER, name, str(len(jobs))], capture_output=True, timeout=timeout_s, check=False
+        )
+        found = []
+        for number in range(len(jobs)):
+            path = Path(name, str(number), "out.npz")
+            if not path.exists():
+                tail = done.stderr.decode(errors="replace")[-2000:]
+                raise RuntimeError(f"tflite-micro did not run model {number} (exit {done.returncode}): {tail}")
+            with np.load(path) as out:
+                found.append(Golden(out["outputs"], {int(k[1:]): out[k] for k in out.files if k != "outputs"}))
+        return found
 
 
 def run(
-    model: bytes,
-    inputs: NDArray[np.generic],
-    tensors: Sequence[int] = (),
-    resets: Sequence[int] = (),
-    timeout_s: float = 300,
+    model: bytes, inputs: NDArray[np.generic], tensors: Sequence[int] = (), resets: Sequence[int] = ()
 ) -> Golden:
-    """Stream `inputs` [inferences, ...] through `model`; `resets` are the inferences before which it is reset."""
-    with tempfile.TemporaryDirectory(prefix="bodydouble-tflm-") as folder:
-        Path(folder, "model").write_bytes(model)
-        np.savez(
-            Path(folder, "job.npz"), inputs=inputs, tensors=np.array(tensors, int), resets=np.array(resets, int)
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", _RUNNER, folder], capture_output=True, timeout=timeout_s, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"tflite-micro ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
-        with np.load(Path(folder, "out.npz")) as out:
-            return Golden(out["outputs"], {int(k[1:]): out[k] for k in out.files if k != "outputs"})
+    """Stream `inputs` through one model."""
+    return run_many([Job(model, inputs, tensors, resets)])[0]
