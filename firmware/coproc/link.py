@@ -1,4 +1,4 @@
-# The board's end of the link: frames, credits, acknowledgement, retransmission (firmware/LINK.md specifies it).
+# The board's end of the link: frames, credits, acknowledgement, resumption (firmware/LINK.md specifies it).
 #
 # Everything is preallocated: receiving frames, handing them on, acknowledging and granting allocate nothing on the
 # viper tier. Only a hello, which comes once per session, does.
@@ -9,17 +9,14 @@ from array import array
 from micropython import const
 
 from coproc import wire
+from coproc.link_sender import Sender
 from coproc.port import ticks_diff, ticks_us
 
 _CHUNK = const(4096)  # bytes read from the stream at once
-_URGENT = const(1024)  # encoded frames outside the sequence that wait to be written
-_SLOTS = const(64)  # most frames kept for retransmission; a power of two
-_BULK_SLOTS = const(48)
 _ACK_FRAMES = const(8)  # frames that one acknowledgement may wait for while the board is busy
 _ACK_BYTES = const(4096)  # growth of a credit that is told while the board is busy
 _ACK_US = const(5000)  # longest that either waits
-_RTO_MIN_US = const(30000)
-_RTO_MAX_US = const(1000000)
+_ACK_ROOM = const(96)  # bytes that an encoded acknowledgement or pong takes at most
 
 # Slots of the decoder's state (link_viper.py)
 _POS = const(0)
@@ -60,11 +57,7 @@ class Link:
     ):
         if kernels is None:
             kernels = _best_kernels()
-        if tx_bytes < 2 * wire.MAX_ENCODED:
-            raise ValueError("tx_bytes must hold two frames")
         self._decode = kernels.decode
-        self._seal = kernels.seal
-        self._pack = kernels.pack
         self._charge = kernels.charge
         self._stream = stream
         self._on_frame = on_frame
@@ -73,45 +66,34 @@ class Link:
         self._first = first
         self._ticks_bits = ticks_bits or _ticks_bits()
         self.max_payload = max_payload
+        self._tx = Sender(stream, kernels, tx_bytes)
 
-        # Receiving
         self._raw = bytearray(_CHUNK)
         self._frame = bytearray(wire.MAX_FRAME + 2)
         self._limit = wire.HEADER + max_payload + wire.TRAILER
-        self._state = array("i", bytes(4 * 8))
-        self._state[5] = self._state[6] = 0xFFFF
+        self._state = array("i", [0, 0, 0, 0, 0, 0xFFFF, 0xFFFF, 0])
         self._counts = bytearray(4 * wire.CHANNELS)  # u32 per channel: bytes received
         self._limits = bytearray(4 * wire.CHANNELS)  # u32 per channel: bytes the host may have sent
-        self._told = array("i", [0] * wire.CHANNELS)  # low 30 bits of the limit in the newest acknowledgement
         self._granted = array("i", [0] * wire.CHANNELS)  # low 30 bits of the limit
-
-        # Sending
-        self._out = bytearray(wire.MAX_FRAME + 2)  # a frame before COBS
-        self._ring = bytearray(tx_bytes)  # encoded frames, from the oldest unacknowledged on
-        self._bulk_bytes = tx_bytes * 3 // 4
-        self._at = array("H", [0] * _SLOTS)
-        self._to = array("H", [0] * _SLOTS)
-        self._urgent = bytearray(_URGENT)
-        self._small = bytearray(wire.HEADER + 96 + wire.TRAILER)
-        self._ack = bytearray(4 + 8 * 4 + 8 * 5)
+        self._told = array("i", [0] * wire.CHANNELS)  # the same, as of the newest acknowledgement
+        self._ack = bytearray(4 + 4 + 5 * wire.CHANNELS)
         self._pong = bytearray(24)
 
         # A state is a row, a frame type a column: what happens when such a frame arrives in such a state.
         skip = self._skip
         hello = self._hello
         refuse = self._refuse
-        ping = self._ping
         self._table = (
-            # 0     HELLO  ACK  DATA    PING    PONG  CLOSE
+            # other HELLO  ACK  DATA    PING    PONG  CLOSE
             (skip, hello, skip, refuse, refuse, skip, skip),  # _IDLE
-            (skip, hello, self._acked, self._data, ping, skip, self._close),  # _OPEN
+            (skip, hello, self._acked, self._data, self._ping, skip, self._close),  # _OPEN
         )
         self.peer = {}
         self.session = ""
         self.closed = ""  # the reason of the peer's CLOSE, or of ours
-        self.rx_frames = self.rx_bytes = self.tx_frames = self.acks = 0
+        self.rx_frames = self.rx_bytes = self.acks = self.sessions = 0
         self.crc_errors = self.bad_frames = self.unknown_frames = 0
-        self.duplicates = self.gaps = self.retransmits = self.timeouts = self.sessions = 0
+        self.duplicates = self.gaps = 0
         self._reset(0)
 
     # --- for the application
@@ -119,6 +101,11 @@ class Link:
     @property
     def connected(self):
         return self._mode == _OPEN
+
+    @property
+    def pending(self):
+        """Frames sent and not acknowledged yet."""
+        return self._tx.pending
 
     def poll(self, timeout_ms=0):
         """Reads, delivers, acknowledges and writes; waits up to timeout_ms where there is nothing to read.
@@ -133,9 +120,9 @@ class Link:
                 due = self._unacked or self._credit_due
                 if self._ack_now:
                     self._acknowledge()
-                self._flush()
+                self._tx.flush()
                 # More frames may be on their way: one acknowledgement for all of them.
-                self._stream.wait(1 if due else self._patience(timeout_ms))
+                self._stream.wait(1 if due else self._tx.patience(timeout_ms))
                 got = self._read()
                 if due and not got:
                     self._acknowledge()
@@ -143,9 +130,11 @@ class Link:
             self._take()
             if self._unacked >= _ACK_FRAMES or self._ack_now:
                 self._acknowledge()
-        elif (self._unacked or self._credit_due) and ticks_diff(ticks_us(), self._due_since) > _ACK_US:
+        elif (self._unacked or self._credit_due) and (
+            self._ack_now or ticks_diff(ticks_us(), self._due_since) > _ACK_US
+        ):
             self._acknowledge()
-        self._flush()
+        self._tx.flush()
         return got
 
     def send(self, channel, buf, start, length):
@@ -154,37 +143,23 @@ class Link:
             return False
         if length > self._peer_max:
             raise ValueError("a payload holds at most %d bytes" % self._peer_max)
-        at = self._place(channel, length)
-        if at < 0:
+        if not self._tx.data(channel, buf, start, length):
             return False
-        seq = self._head
-        self._pack(self._out, wire.DATA, channel, seq, buf, start, length)
-        end = self._seal(self._out, length, self._ring, at)
-        slot = seq & (_SLOTS - 1)
-        self._at[slot] = at
-        self._to[slot] = end
-        self._write_at = end
-        self._head = (seq + 1) & 0xFFFF
-        self.tx_frames += 1
-        self._flush()
+        self._tx.flush()
         return True
 
     def room(self, channel):
         """Payload bytes that one send() would take on this channel now; 0 where a whole frame finds no room."""
-        if self._mode != _OPEN or self._place(channel, self._peer_max) < 0:
+        if self._mode != _OPEN or self._tx.place(channel, self._peer_max) < 0:
             return 0
         return self._peer_max
-
-    @property
-    def pending(self):
-        """Frames sent and not acknowledged yet."""
-        return (self._head - self._tail) & 0xFFFF
 
     def grant(self, channel, total_bytes):
         """The host may have sent total_bytes (mod 2**32) on a bulk channel since the session began."""
         low = total_bytes & 0x3FFFFFFF
         if low == self._granted[channel]:
             return
+        self._due()
         self._granted[channel] = low
         at = channel * 4
         limits = self._limits
@@ -192,7 +167,6 @@ class Link:
         limits[at + 1] = (total_bytes >> 8) & 255
         limits[at + 2] = (total_bytes >> 16) & 255
         limits[at + 3] = (total_bytes >> 24) & 255
-        self._due()
         self._credit_due |= 1 << channel
         if ((low - self._told[channel]) & 0x3FFFFFFF) >= _ACK_BYTES:
             self._ack_now = True
@@ -206,27 +180,43 @@ class Link:
         return {
             "rx_frames": self.rx_frames,
             "rx_bytes": self.rx_bytes,
-            "tx_frames": self.tx_frames,
+            "tx_frames": self._tx.tx_frames,
             "acks": self.acks,
             "crc_errors": self.crc_errors,
             "bad_frames": self.bad_frames,
             "unknown_frames": self.unknown_frames,
             "duplicates": self.duplicates,
             "gaps": self.gaps,
-            "retransmits": self.retransmits,
-            "timeouts": self.timeouts,
+            "retransmits": self._tx.retransmits,
+            "timeouts": self._tx.timeouts,
             "sessions": self.sessions,
         }
 
     def close(self, reason):
         """Ends the session and tells the host why."""
         if self._mode == _OPEN:
-            self._say_close(reason)
+            self._tx.say(wire.CLOSE, reason.encode()[: wire.MAX_REASON])
         self._mode = _IDLE
         self.closed = reason
-        self._flush()
+        self._tx.flush()
 
     # --- receiving
+
+    def _reset(self, first):
+        # As before any session; `first` is the number of our first frame, which the peer names.
+        self._mode = _IDLE
+        self._peer_max = self.max_payload
+        self._next = self._first
+        self._gap = self._gap_told = self._ack_now = False
+        self._gap_seq = 0
+        self._unacked = 0
+        self._credit_due = 0
+        self._due_since = 0
+        for i in range(len(self._counts)):
+            self._counts[i] = self._limits[i] = 0
+        for i in range(wire.CHANNELS):
+            self._told[i] = self._granted[i] = 0
+        self._tx.reset(first)
 
     def _read(self):
         count = self._stream.readinto(self._raw)
@@ -234,7 +224,7 @@ class Link:
             return False
         self._state[_POS] = 0
         self._state[_END] = count
-        self.rx_bytes = (self.rx_bytes + count) & 0x3FFFFFFF  # a counter that stays a small int everywhere
+        self.rx_bytes = (self.rx_bytes + count) & 0x3FFFFFFF  # stays a small int everywhere
         return True
 
     def _take(self):
@@ -257,10 +247,8 @@ class Link:
                     self.bad_frames += 1
                 # What was broken may have been data: asking now spares the sender's time-out.
                 if self._mode == _OPEN and not self._gap_told:
-                    self._gap_told = True
+                    self._gap = self._gap_told = self._ack_now = True
                     self._gap_seq = self._next
-                    self._gap = True
-                    self._ack_now = True
 
     def _data(self, length):
         frame = self._frame
@@ -275,8 +263,7 @@ class Link:
                 return
             self._next = (seq + 1) & 0xFFFF
             self._gap_told = False
-            if not self._unacked:
-                self._due()
+            self._due()
             self._unacked += 1
             self.rx_frames += 1
             if channel < wire.CHANNELS:
@@ -290,140 +277,123 @@ class Link:
             # Frames went missing. Told once, and again when the sender has gone back and lost the same frame again.
             self.gaps += 1
             if not self._gap_told or ((seq - self._gap_seq - 1) & 0x8000):
-                self._gap = True
-                self._ack_now = True
+                self._gap = self._ack_now = True
             self._gap_told = True
             self._gap_seq = seq
 
     def _acked(self, length):
         frame = self._frame
-        if length < 4:
+        # Ours carries no data that would be sacked; what matters is how far the peer got and whether it misses some.
+        if length < 4 or frame[8] > wire.MAX_SACKS or frame[9] > wire.MAX_CREDITS:
             self.bad_frames += 1
-            return
-        acked = ((frame[6] | (frame[7] << 8)) - self._tail) & 0xFFFF
-        if acked > ((self._head - self._tail) & 0xFFFF):
-            return  # an old one, or nonsense
-        if acked:
-            self._release(acked)
-        if frame[8] and self._tail != self._sent:
-            self._go_back()
+        elif self._tx.acknowledged(frame[6] | (frame[7] << 8)) and frame[8]:
+            self._tx.go_back()
 
     def _ping(self, length):
-        if length != 8 or self._room_urgent(40) < 0:
+        if length != 8 or not self._tx.room(_ACK_ROOM):
             return  # a lost ping costs nothing: the host sends another
-        now = ticks_us()
+        received = ticks_us()
         pong = self._pong
-        pong[0:8] = self._frame[6:14]
-        _put64(pong, 8, now)
+        for i in range(8):
+            pong[i] = self._frame[wire.HEADER + i]
+        _put64(pong, 8, received)
         _put64(pong, 16, ticks_us())
-        self._put_urgent(wire.PONG, pong, 24)
+        self._tx.small(wire.PONG, pong, 24)
 
     def _close(self, length):
         self._mode = _IDLE
-        self.closed = _text(self._frame, length)
+        length = min(length, wire.MAX_REASON)
+        try:
+            self.closed = bytes(self._frame[wire.HEADER : wire.HEADER + length]).decode()
+        except UnicodeError:
+            self.closed = "?"
 
     def _skip(self, length):
         self.unknown_frames += 1
 
     def _refuse(self, length):
-        # Data for a session that this board does not know (it was reset): said once per chunk.
-        if self._room_urgent(64) >= 0 and not self._urgent_end:
-            self._say_close("no session")
+        # Data of a session that this board does not know, since it was reset. Said once, until it is written.
+        if self._tx.idle():
+            self._tx.say(wire.CLOSE, b"no session")
 
     def _hello(self, length):
-        try:
-            hello = json.loads(bytes(self._frame[wire.HEADER : wire.HEADER + length]))
-            version = hello["version"]
-            session = hello["session"]
-            peer_max = hello["max_payload"]
-            expected = hello["next"]
-            if not (isinstance(session, str) and 0 < len(session) <= wire.MAX_SESSION):
-                raise ValueError
-            if not (wire.MIN_PAYLOAD <= peer_max <= 0xFFFF and 0 <= expected <= 0xFFFF):
-                raise ValueError
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RuntimeError):
+        hello = self._parse(length)
+        if hello is None:
             self.bad_frames += 1
             return
-        if version != wire.VERSION:
+        if hello["version"] != wire.VERSION:
             self._mode = _IDLE
             self._say_hello("", False)
             return
-        self.peer = hello
-        self._peer_max = min(peer_max, wire.MAX_PAYLOAD)
-        resumed = session == self.session and self.session != ""
+        session = hello["session"]
+        expected = hello["next"]
+        resumed = session == self.session
         if not resumed:
             self._reset(expected)
             self.session = session
             self.sessions += 1
             for channel, limit in self._grants:
                 self.grant(channel, limit)
+        self.peer = hello
+        self._peer_max = min(hello["max_payload"], wire.MAX_PAYLOAD)
         self._mode = _OPEN
         self.closed = ""
         self._say_hello(session, resumed)
-        if resumed:
-            acked = (expected - self._tail) & 0xFFFF
-            if acked <= ((self._head - self._tail) & 0xFFFF):
-                self._release(acked)
-            self._go_back()
+        if resumed and self._tx.acknowledged(expected):
+            self._tx.go_back()
         self._on_session(resumed)
 
-    # --- sending
+    def _parse(self, length):
+        # The hello in the frame, or None where it cannot be used.
+        try:
+            hello = json.loads(bytes(self._frame[wire.HEADER : wire.HEADER + length]))
+            version = hello["version"]
+            if not isinstance(version, int):
+                return None
+            if version != wire.VERSION:
+                return hello
+            session = hello["session"]
+            if not (isinstance(session, str) and 0 < len(session) <= wire.MAX_SESSION):
+                return None
+            for name, low in (("max_payload", wire.MIN_PAYLOAD), ("next", 0)):
+                if not (isinstance(hello[name], int) and low <= hello[name] <= 0xFFFF):
+                    return None
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RuntimeError):
+            return None
+        return hello
 
-    def _reset(self, first):
-        # As before any session; `first` is the number of our first frame, which the peer names.
-        self._mode = _IDLE
-        self._peer_max = self.max_payload
-        self._next = self._first
-        self._gap = self._gap_told = self._ack_now = False
-        self._gap_seq = 0
-        self._unacked = 0
-        self._credit_due = 0
-        self._due_since = 0
-        for i in range(len(self._counts)):
-            self._counts[i] = self._limits[i] = 0
-        for i in range(wire.CHANNELS):
-            self._told[i] = self._granted[i] = 0
-        self._tail = self._sent = self._high = self._head = first
-        self._write_at = 0
-        self._urgent_end = 0
-        self._now_urgent = True
-        self._now_buf = self._urgent
-        self._now_at = self._now_end = 0
-        self._timer = 0
-        self._timed = -1
-        self._timed_at = 0
-        self._rtt_us = 0
-        self._rto_us = _RTO_MIN_US
+    # --- answering
 
     def _due(self):
+        # From now on there is something to acknowledge or to grant.
         if not self._unacked and not self._credit_due:
             self._due_since = ticks_us()
 
     def _acknowledge(self):
-        if not (self._unacked or self._credit_due or self._ack_now) or self._mode != _OPEN:
+        if self._mode != _OPEN or not (self._unacked or self._credit_due or self._ack_now):
             return
-        if self._room_urgent(96) < 0:
+        if not self._tx.room(_ACK_ROOM):
             return  # stays due
         ack = self._ack
         expected = self._next
         ack[0] = expected & 255
         ack[1] = expected >> 8
+        ack[2] = 0
         at = 4
-        sacks = 0
         if self._gap:
-            # An empty range: something at or after `next` is missing, nothing after it was kept.
+            # An empty range: something at `next` is missing, and nothing after it was kept.
+            ack[2] = 1
             ack[4] = ack[6] = expected & 255
             ack[5] = ack[7] = expected >> 8
             at = 8
-            sacks = 1
         entries = 0
         due = self._credit_due
         channel = 0
         limits = self._limits
         while due:
             if due & 1:
-                ack[at] = channel
                 low = channel * 4
+                ack[at] = channel
                 ack[at + 1] = limits[low]
                 ack[at + 2] = limits[low + 1]
                 ack[at + 3] = limits[low + 2]
@@ -433,9 +403,8 @@ class Link:
                 self._told[channel] = self._granted[channel]
             due >>= 1
             channel += 1
-        ack[2] = sacks
         ack[3] = entries
-        self._put_urgent(wire.ACK, ack, at)
+        self._tx.small(wire.ACK, ack, at)
         self.acks += 1
         self._unacked = 0
         self._credit_due = 0
@@ -455,140 +424,13 @@ class Link:
             "capabilities": [],
             "resumed": resumed,
         }
-        if self._room_urgent(1) >= 0:
-            # A delimiter first: whatever stands unfinished on the wire must not swallow the hello.
-            self._urgent[self._urgent_end] = 0
-            self._urgent_end += 1
-        self._say(wire.HELLO, json.dumps(hello).encode())
-
-    def _say_close(self, reason):
-        self._say(wire.CLOSE, reason.encode()[: wire.MAX_REASON])
-
-    def _say(self, kind, payload):
-        # A frame outside the sequence that may be larger than the small ones; it goes out alone.
-        if self._room_urgent(len(payload) + wire.HEADER + wire.TRAILER + 8) < 0:
-            return
-        self._pack(self._out, kind, 0, 0, payload, 0, len(payload))
-        self._urgent_end = self._seal(self._out, len(payload), self._urgent, self._urgent_end)
-
-    def _room_urgent(self, size):
-        end = self._urgent_end
-        return -1 if end + size > _URGENT else end
-
-    def _put_urgent(self, kind, payload, length):
-        self._pack(self._small, kind, 0, 0, payload, 0, length)
-        self._urgent_end = self._seal(self._small, length, self._urgent, self._urgent_end)
-
-    def _place(self, channel, length):
-        # Where in the ring a frame with such a payload fits, or -1.
-        queued = (self._head - self._tail) & 0xFFFF
-        bulk = channel > wire.EVENT and channel != wire.LOG
-        if queued >= (_BULK_SLOTS if bulk else _SLOTS):
-            return -1
-        size = length + 10
-        need = size + size // 254 + 2
-        total = len(self._ring)
-        if queued == 0:
-            at = 0
-        else:
-            at = self._write_at
-            tail = self._at[self._tail & (_SLOTS - 1)]
-            if at > tail:
-                if bulk and at - tail + need > self._bulk_bytes:
-                    return -1
-                if at + need > total:
-                    if need >= tail:
-                        return -1
-                    at = 0
-            elif at + need >= tail or (bulk and total - tail + at + need > self._bulk_bytes):
-                return -1
-        # A frame that is half written is left alone, even if it was acknowledged meanwhile.
-        if not self._now_urgent and self._now_at < self._now_end and at < self._now_end and at + need > self._now_at:
-            return -1
-        return at
-
-    def _release(self, count):
-        # The oldest `count` frames have arrived.
-        if self._timed >= 0 and ((self._timed - self._tail) & 0xFFFF) < count:
-            sample = ticks_diff(ticks_us(), self._timed_at)
-            self._timed = -1
-            self._rtt_us = (self._rtt_us * 7 + sample) >> 3 if self._rtt_us else sample
-            self._rto_us = min(max(_RTO_MIN_US, self._rtt_us * 4), _RTO_MAX_US)
-        tail = (self._tail + count) & 0xFFFF
-        # After going back, what is acknowledged may be beyond what was written again.
-        if ((self._sent - self._tail) & 0xFFFF) < count:
-            self._sent = tail
-        self._tail = tail
-        self._timer = ticks_us()
-
-    def _go_back(self):
-        count = (self._sent - self._tail) & 0xFFFF
-        self.retransmits += count
-        self._sent = self._tail
-        self._timed = -1  # an answer could be to either copy
-
-    def _patience(self, timeout_ms):
-        # How long to wait for input when something may have to be written again, or is stuck half way.
-        if self._now_at < self._now_end or self._urgent_end or self._sent != self._head:
-            return min(timeout_ms, 2)
-        if self._tail != self._sent:
-            left = (self._rto_us - ticks_diff(ticks_us(), self._timer)) // 1000 + 1
-            return max(1, min(timeout_ms, left))
-        return timeout_ms
-
-    def _flush(self):
-        if self._tail != self._sent and ticks_diff(ticks_us(), self._timer) > self._rto_us:
-            self.timeouts += 1
-            self._rto_us = min(self._rto_us * 2, _RTO_MAX_US)
-            self._timer = ticks_us()
-            self._go_back()
-        write = self._stream.write
-        while True:
-            left = self._now_end - self._now_at
-            if not left:
-                if not self._choose():
-                    return
-                left = self._now_end - self._now_at
-            written = write(self._now_buf, self._now_at, left)
-            self._now_at += written
-            if written < left:
-                return
-
-    def _choose(self):
-        # What is written next: frames outside the sequence first, then data in order. False: nothing waits.
-        if self._now_urgent and self._urgent_end:
-            if self._urgent_end > self._now_end:
-                self._now_end = self._urgent_end
-                return True
-            self._urgent_end = self._now_at = self._now_end = 0
-        elif self._urgent_end:
-            self._now_urgent = True
-            self._now_buf = self._urgent
-            self._now_at = 0
-            self._now_end = self._urgent_end
-            return True
-        seq = self._sent
-        if seq == self._head:
-            return False
-        slot = seq & (_SLOTS - 1)
-        self._now_urgent = False
-        self._now_buf = self._ring
-        self._now_at = self._at[slot]
-        self._now_end = self._to[slot]
-        if seq == self._tail:
-            self._timer = ticks_us()
-        self._sent = (seq + 1) & 0xFFFF
-        if seq == self._high:
-            self._high = self._sent
-            if self._timed < 0:
-                self._timed = seq
-                self._timed_at = ticks_us()
-        return True
+        self._tx.delimit()
+        self._tx.say(wire.HELLO, json.dumps(hello).encode())
 
 
 def _best_kernels():
     try:
-        from coproc import link_viper as kernels  # noqa: PLC0415  # what it can load is found out by trying
+        from coproc import link_viper as kernels  # noqa: PLC0415  # what can be loaded is found out by trying
     except (SyntaxError, ValueError):
         from coproc import link_bytecode as kernels  # noqa: PLC0415
     return kernels
@@ -603,11 +445,3 @@ def _put64(buf, at, value):
     for i in range(8):
         buf[at + i] = value & 255
         value >>= 8
-
-
-def _text(frame, length):
-    length = min(length, wire.MAX_REASON)
-    try:
-        return bytes(frame[wire.HEADER : wire.HEADER + length]).decode()
-    except UnicodeError:
-        return "?"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 READ_BYTES = 65536
 RESYNC_S = 1.0
 CLOSE_S = 0.2
+COALESCE_S = 0.001
 
 
 class Connection:
@@ -49,6 +50,7 @@ class Connection:
         self._inbox: list[Delivered] = []
         self._out = memoryview(b"")
         self._broken: StreamClosedError | None = None
+        self._written = 0.0
 
     # --- session
 
@@ -104,7 +106,8 @@ class Connection:
     def poll(self, timeout_s: float = 0.0) -> list[Delivered]:
         """Write what waits and read what came; returns the frames that were delivered.
 
-        Waits up to `timeout_s`, but returns at once, with an empty list, when credit was raised.
+        Waits up to `timeout_s`, but returns at once, with an empty list, when credit was raised. With no time to
+        wait, a little bulk is held back for up to COALESCE_S, so that the next polls can send more of it at once.
         """
         until = self._clock() + timeout_s
         while not self._inbox and not self._pump(until) and self._clock() < until:
@@ -166,7 +169,9 @@ class Connection:
         if self._sync.synced and now > self._pinged + RESYNC_S:
             self._ping()
         self._core.tick(now, blocked=bool(self._out))
-        self._flush()
+        if until > now or now > self._written + COALESCE_S or not self._core.unhurried:
+            self._flush()
+            self._written = now
         data = self._stream.read(READ_BYTES)
         if not data:
             if self._broken:

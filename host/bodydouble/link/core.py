@@ -34,6 +34,7 @@ HELLO_EVERY_S = 0.1
 RTO_MIN_S = 0.03
 RTO_MAX_S = 1.0
 PINGS_KEPT = 16
+COALESCE_BYTES = 4096
 TAKE_BYTES = 32768
 """Most bytes that one `take` hands out: control queued after it overtakes the bulk that is still queued."""
 
@@ -99,7 +100,8 @@ class LinkCore:
         self._frames: dict[int, bytes] = {}
         self._tail = self._sent = self._high = self._head = 0
         self._queues: dict[int, deque[bytes]] = {int(channel): deque() for channel in Channel}
-        self._queued_bytes: dict[int, int] = dict.fromkeys(map(int, Channel), 0)
+        self._queued_bytes: dict[int, int] = dict.fromkeys(map(int, CREDITED), 0)
+        self._bulk_queued = self._others_queued = 0
         self._limits: dict[int, int] = dict.fromkeys(map(int, CREDITED), 0)
         self._spent: dict[int, int] = dict.fromkeys(map(int, CREDITED), 0)
         self._timer = 0.0
@@ -141,7 +143,11 @@ class LinkCore:
                 hint="shorten it, or send it in pieces",
             )
         self._queues[channel].append(payload)
-        self._queued_bytes[channel] += len(payload)
+        if channel in self._queued_bytes:
+            self._queued_bytes[channel] += len(payload)
+            self._bulk_queued += len(payload)
+        else:
+            self._others_queued += 1
 
     def credit(self, channel: int) -> int:
         """Bytes that may be queued on a bulk channel now, so that they go out at once."""
@@ -156,6 +162,18 @@ class LinkCore:
     def pending(self) -> int:
         """Frames that are queued or not acknowledged yet."""
         return ((self._head - self._tail) & SEQ_MASK) + sum(map(len, self._queues.values()))
+
+    @property
+    def unhurried(self) -> bool:
+        """Whether what waits to be written is a little bulk only: more of it may join it in one write."""
+        return self._bulk_queued < COALESCE_BYTES and not (
+            self._others_queued
+            or self._urgent
+            or self._unacked
+            or self._gap
+            or self._pings_due
+            or self._sent != self._head
+        )
 
     def deadline(self) -> float | None:
         """When `tick` will have something to do, or None."""
@@ -226,15 +244,20 @@ class LinkCore:
         # Numbers the next queued frame; queues stand in order of priority.
         if (self._head - self._tail) & SEQ_MASK >= WINDOW:
             return False
+        if not (self._bulk_queued or self._others_queued):
+            return False
         for channel, queue in self._queues.items():
             if queue:
-                length = len(queue[0])
                 if channel in self._spent:
+                    length = len(queue[0])
                     spent = (self._spent[channel] + length) & 0xFFFFFFFF
                     if (self._limits[channel] - spent) & 0x80000000:
                         continue
                     self._spent[channel] = spent
-                self._queued_bytes[channel] -= length
+                    self._queued_bytes[channel] -= length
+                    self._bulk_queued -= length
+                else:
+                    self._others_queued -= 1
                 self._frames[self._head] = encode(_DATA, channel, self._head, queue.popleft())
                 self._head = (self._head + 1) & SEQ_MASK
                 self.stats.tx_frames += 1
