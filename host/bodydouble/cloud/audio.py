@@ -38,7 +38,9 @@ def decode(block: AudioBlock, where: str) -> NDArray[np.int16]:
 
 def _raw(block: AudioBlock, where: str) -> bytes:
     if block.format not in SUPPORTED:
-        raise invalid(f"The audio format {block.format} at {where} is not supported. Use one of {', '.join(SUPPORTED)}.")
+        raise invalid(
+            f"The audio format {block.format} at {where} is not supported. Use one of {', '.join(SUPPORTED)}."
+        )
     if block.source.bytes_ is None:
         raise invalid(f"The audio source at {where} must set bytes; s3Location is not supported.")
     try:

@@ -5,6 +5,7 @@ Unknown fields are ignored, as Bedrock does. Messages quote Bedrock's own wordin
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -237,7 +238,7 @@ def _check_messages(request: ConverseRequest) -> None:
             "A conversation must start with a user message. Try again with a conversation that starts with a user"
             " message."
         )
-    for before, after in zip(messages, messages[1:], strict=False):
+    for before, after in itertools.pairwise(messages):
         if before.role == after.role:
             raise invalid(
                 "A conversation must alternate between user and assistant roles. Make sure the conversation"

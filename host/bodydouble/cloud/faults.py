@@ -36,7 +36,9 @@ class Fault:
             return cls()
         kind, colon, count = text.partition(":")
         if kind not in KINDS:
-            raise FaultError(f"there is no fault {text!r}", hint=f"use one of {', '.join(KINDS)}, or like {KINDS[0]}:2")
+            raise FaultError(
+                f"there is no fault {text!r}", hint=f"use one of {', '.join(KINDS)}, or like {KINDS[0]}:2"
+            )
         if not colon:
             return cls(kind)
         if not (count.isascii() and count.isdigit() and 0 < len(count) <= 9 and int(count)):

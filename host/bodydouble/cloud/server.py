@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import threading
@@ -147,7 +146,7 @@ class _Serving:
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="bodydouble-cloud-work")
         try:
             asyncio.run(self._serve(executor))
-        except Exception:
+        except Exception:  # noqa: BLE001  the last resort of a thread: whoever waits for an answer finds it closed
             _log.exception("the simulated cloud broke down")
         finally:
             executor.shutdown(wait=True, cancel_futures=True)

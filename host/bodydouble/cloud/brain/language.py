@@ -10,14 +10,39 @@ MAX_WORDS = 50
 WAKE_WORDS = ("alexa", "hey jarvis", "okay nabu", "ok nabu", "hey mycroft")
 _WAKE = re.compile(rf"^(?:(?:{'|'.join(WAKE_WORDS)})(?:\s+|$))+")
 _FILLER = re.compile(
-    r"\b(?:please|um+|uh+|uhm|er|erm|hmm|kindly|(?:can|could|would|will) you|i want you to|i would like you to"
-    r"|i'd like you to|would you mind|for me|for us|thank you very much|right now|just)\b"
+    r"\b(?:please|um+|uh+|uhm|er|erm|hmm|kindly|i want you to|i would like you to|i'd like you to|for me|for us"
+    r"|right now|just)\b|(?:^|(?<=\band )|(?<=\bthen ))(?:can|could|would|will) you(?: mind)?\b"
 )
-_LEADING = re.compile(r"^(?:(?:and|so|well|okay|ok|now|then|hey|hello|hi|listen)\s+)+(?=\S)")
-_TRAILING = re.compile(r"(?<=\S)(?:\s+(?:and|then|thanks|thank you|now|again))+$")
+_LEADING = re.compile(r"^(?:(?:and|so|well|okay|ok|now|then|hey|hello|hi|listen)\s+)+(?=\S)(?!there\b)")
+_TRAILING = re.compile(r"(?<=\S)(?:\s+(?:and|then|thanks|thank you|very much|now|again))+$")
 _KEPT = re.compile(r"[^\w\s'.%°-]+")
 _STRAY_DOT = re.compile(r"\.(?!\d)|(?<!\d)\.")
 _STRAY_DASH = re.compile(r"(?<!\w)-+(?!\d)|-+(?!\w)")
+
+
+# Things with an "and" in them.
+_PAIRS = (
+    "mac and cheese",
+    "macaroni and cheese",
+    "half and half",
+    "salt and pepper",
+    "salt and vinegar",
+    "fish and chips",
+    "peanut butter and jelly",
+)
+_JOIN = "\N{SYMBOL FOR GROUP SEPARATOR}"
+
+
+def join_pairs(text: str) -> str:
+    """`text` with those "and" hidden that join no two things: "mac and cheese" is one."""
+    for pair in _PAIRS:
+        text = text.replace(pair, pair.replace(" and ", _JOIN))
+    return text
+
+
+def part_pairs(text: str) -> str:
+    """`join_pairs` undone."""
+    return text.replace(_JOIN, " and ")
 
 
 def normalise(text: str) -> str:
@@ -30,7 +55,8 @@ def normalise(text: str) -> str:
     text = _KEPT.sub(" ", text.casefold().replace("’", "'"))
     text = _STRAY_DASH.sub(" ", _STRAY_DOT.sub(" ", text))
     text = _spaced(_WAKE.sub("", _spaced(text)))
-    text = _spaced(_LEADING.sub("", _spaced(_FILLER.sub(" ", text))))
+    text = _spaced(_FILLER.sub(" ", _spaced(_LEADING.sub("", text))))
+    text = _LEADING.sub("", text)
     text = _spaced(_TRAILING.sub("", _WAKE.sub("", text)))
     return digits(text) if len(text.split()) <= MAX_WORDS else ""
 
@@ -40,16 +66,11 @@ def _spaced(text: str) -> str:
 
 
 _UNITS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-        " seventeen eighteen nineteen".split()
-    )
-}
-_TENS = {
-    word: value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
-}
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
+    "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15,
+    "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19,
+}  # fmt: skip
+_TENS = {"twenty": 2, "thirty": 3, "forty": 4, "fifty": 5, "sixty": 6, "seventy": 7, "eighty": 8, "ninety": 9}
 _UNIT_WORDS = "|".join(_UNITS)
 _TENS_WORDS = "|".join(_TENS)
 _BELOW_100 = rf"(?:(?:{_TENS_WORDS})(?:[ -](?:{'|'.join(list(_UNITS)[1:10])}))?|{_UNIT_WORDS})"
@@ -92,7 +113,7 @@ _PART = re.compile(rf"(?P<count>\d+(?:\.\d+)?|an?)[ -](?P<unit>{_UNIT})")
 
 
 def lengths_in_seconds(text: str) -> str:
-    """`text`, as `normalise` gives it, with every length of time as seconds: "1 hour and 30 minutes" is "5400 seconds"."""
+    """`text`, as `normalise` gives it, with lengths of time in seconds: "1 hour and a half" is "5400 seconds"."""
 
     def seconds(match: re.Match[str]) -> str:
         if match["quarters"]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bodydouble.cloud.brain import ToolCall
+from bodydouble.cloud.brain.language import join_pairs, part_pairs
 from bodydouble.cloud.brain.matcher import Match
 from bodydouble.cloud.brain.registry import Registry
 
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 CANNOT = "Sorry, I cannot do that here."
 MAX_CALLS = 16
 MAX_ITEM_LENGTH = 60
+MAX_ITEM_WORDS = 6
+"""More is no item but a sentence that was not understood."""
 LEVEL_FROM, LEVEL_TO = 0, 100
 
 _TALK = {
     "Thanks": "You're welcome.",
     "Greeting": "Hello! What can I do for you?",
     "Help": (
-        "I can switch lights and plugs, set brightness and temperature, lock and unlock doors, keep your shopping list"
-        " and your timers, and tell you the weather and the time."
+        "I can switch lights and plugs, set brightness and temperature, lock and unlock doors, keep your shopping"
+        " list and your timers, and tell you the weather and the time."
     ),
     "Confirm": "There is nothing to confirm.",
     "Deny": "Okay.",
@@ -236,68 +239,55 @@ class Planner:
 
 
 _STEPS: dict[str, Callable[[Planner, Mapping[str, Any], Plan], None]] = {
-    "Power": Planner._power,  # noqa: SLF001  a table of the class's own steps
-    "PowerAll": Planner._power_all,  # noqa: SLF001
-    "HassTurnOn": Planner._turn_on,  # noqa: SLF001
-    "HassTurnOff": Planner._turn_off,  # noqa: SLF001
-    "Brightness": Planner._brightness,  # noqa: SLF001
-    "BrightnessWord": Planner._brightness,  # noqa: SLF001
-    "HassLightSet": Planner._brightness,  # noqa: SLF001
-    "SetTemperature": Planner._set_temperature,  # noqa: SLF001
-    "HassClimateSetTemperature": Planner._set_temperature,  # noqa: SLF001
-    "Temperature": Planner._temperature,  # noqa: SLF001
-    "HassClimateGetTemperature": Planner._temperature,  # noqa: SLF001
-    "Lock": Planner._lock,  # noqa: SLF001
-    "LockAll": Planner._lock_all,  # noqa: SLF001
-    "Unlock": Planner._unlock,  # noqa: SLF001
-    "State": Planner._state,  # noqa: SLF001
-    "HassGetState": Planner._state,  # noqa: SLF001
-    "ShoppingAdd": Planner._shopping_add,  # noqa: SLF001
-    "HassShoppingListAddItem": Planner._shopping_add,  # noqa: SLF001
-    "ShoppingRemove": Planner._shopping_remove,  # noqa: SLF001
-    "HassShoppingListCompleteItem": Planner._shopping_remove,  # noqa: SLF001
-    "ShoppingShow": Planner._shopping_show,  # noqa: SLF001
-    "TimerSet": Planner._timer_set,  # noqa: SLF001
-    "TimerCancel": Planner._timer_cancel,  # noqa: SLF001
-    "HassCancelTimer": Planner._timer_cancel,  # noqa: SLF001
-    "HassCancelAllTimers": Planner._timer_cancel,  # noqa: SLF001
-    "TimerQuery": Planner._timer_query,  # noqa: SLF001
-    "HassTimerStatus": Planner._timer_query,  # noqa: SLF001
-    "Weather": Planner._weather,  # noqa: SLF001
-    "HassGetWeather": Planner._weather,  # noqa: SLF001
-    "Time": Planner._time,  # noqa: SLF001
-    "Date": Planner._time,  # noqa: SLF001
-    "HassGetCurrentTime": Planner._time,  # noqa: SLF001
-    "HassGetCurrentDate": Planner._time,  # noqa: SLF001
+    "Power": Planner._power,
+    "PowerAll": Planner._power_all,
+    "HassTurnOn": Planner._turn_on,
+    "HassTurnOff": Planner._turn_off,
+    "Brightness": Planner._brightness,
+    "BrightnessWord": Planner._brightness,
+    "HassLightSet": Planner._brightness,
+    "SetTemperature": Planner._set_temperature,
+    "HassClimateSetTemperature": Planner._set_temperature,
+    "Temperature": Planner._temperature,
+    "HassClimateGetTemperature": Planner._temperature,
+    "Lock": Planner._lock,
+    "LockAll": Planner._lock_all,
+    "Unlock": Planner._unlock,
+    "State": Planner._state,
+    "HassGetState": Planner._state,
+    "ShoppingAdd": Planner._shopping_add,
+    "HassShoppingListAddItem": Planner._shopping_add,
+    "ShoppingRemove": Planner._shopping_remove,
+    "HassShoppingListCompleteItem": Planner._shopping_remove,
+    "ShoppingShow": Planner._shopping_show,
+    "TimerSet": Planner._timer_set,
+    "TimerCancel": Planner._timer_cancel,
+    "HassCancelTimer": Planner._timer_cancel,
+    "HassCancelAllTimers": Planner._timer_cancel,
+    "TimerQuery": Planner._timer_query,
+    "HassTimerStatus": Planner._timer_query,
+    "Weather": Planner._weather,
+    "HassGetWeather": Planner._weather,
+    "Time": Planner._time,
+    "Date": Planner._time,
+    "HassGetCurrentTime": Planner._time,
+    "HassGetCurrentDate": Planner._time,
 }
 
-_TOGETHER = (
-    "mac and cheese",
-    "macaroni and cheese",
-    "half and half",
-    "salt and pepper",
-    "salt and vinegar",
-    "fish and chips",
-    "bread and butter pickles",
-    "peanut butter and jelly",
-)
-_JOINED = "\N{SYMBOL FOR GROUP SEPARATOR}"
 _LEAD = re.compile(r"^(?:(?:some|more|any|the|another|a bit of|a few|a couple of|a|an|1 more)\s+)+", re.ASCII)
 _COUNT = re.compile(r"(?P<count>\d{1,3})\s+(?:x\s+)?(?:more\s+)?(?P<item>[^\d%\s].*)", re.ASCII)
 
 
 def items(text: str) -> list[tuple[str, int | None]]:
     """The items of "2 bottles of milk and some eggs", each with how many, where that is said."""
-    for pair in _TOGETHER:
-        text = text.replace(pair, pair.replace(" and ", _JOINED))
     found: list[tuple[str, int | None]] = []
-    for part in re.split(r" and | also |,", text):
-        item = _LEAD.sub("", part.strip()).replace(_JOINED, " and ").strip()
+    for part in re.split(r" and | also |,", join_pairs(text)):
+        item = part_pairs(_LEAD.sub("", part.strip())).strip()
         count = _COUNT.fullmatch(item)
         quantity = int(count["count"]) if count else None
         if count and quantity:
             item = count["item"].strip()
-        if item and len(item) <= MAX_ITEM_LENGTH:
+        if item and len(item.split()) <= MAX_ITEM_WORDS and len(item) <= MAX_ITEM_LENGTH:
             found.append((item, quantity or None))
     return found
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
-from bodydouble.cloud.brain.language import lengths_in_seconds
+from bodydouble.cloud.brain.language import join_pairs, lengths_in_seconds
 from bodydouble.cloud.brain.matcher import Match, Matcher, spoken_forms
 from bodydouble.cloud.brain.registry import Registry
 
 MAX_PARTS = 6
+MAX_TRIES = 40
+MAX_LABEL_WORDS = 3
 MAX_DISTANCE = 2
-_SHORT_NAME = 5
-"""Letters below which a name is mended by one edit at most: two would turn one word into another."""
+_SHORT_NAME, _SHORTEST_NAME = 5, 4
+"""Letters of a name that is mended by one edit at most, and of one that is mended at all: more would turn one word
+into another."""
 _JOINT = re.compile(r" (?:and then|and also|and|then|also) ")
 _TIMER = re.compile(r"\b(?:timers?|countdown)\b|^time ")
 _ARTICLES = re.compile(r"^(?:the|my|a|an) ")
@@ -25,51 +29,66 @@ def understand(sentence: str, registry: Registry, matcher: Matcher) -> list[Matc
         return []
     if _TIMER.search(sentence):
         sentence = lengths_in_seconds(sentence)
-    found = _parts(sentence, registry, matcher, MAX_PARTS)
+    reading = _Reading(registry, matcher)
+    found = reading.parts(join_pairs(sentence))
     if not found:
         mended = mend(sentence, registry)
         if mended is not None:
-            found = _parts(mended, registry, matcher, MAX_PARTS)
+            found = reading.parts(join_pairs(mended))
     return found
 
 
-def _parts(sentence: str, registry: Registry, matcher: Matcher, most: int) -> list[Match]:
-    joints = list(_JOINT.finditer(sentence))[: most - 1]
-    for joint in joints:
-        first = matcher.match(sentence[: joint.start()], registry)
-        if first is None:
-            continue
-        rest = sentence[joint.end() :]
-        others = _parts(rest, registry, matcher, most - 1)
-        if not others:  # "turn the light on and the fan off": the second half lacks its verb
-            others = _parts(f"{sentence.split(' ', 1)[0]} {rest}", registry, matcher, 1)
-        if others and not _is_talk(first):
-            return [first, *others]
-    if joints:
-        spread = _spread(sentence, registry)
-        if spread:
-            found = [matcher.match(one, registry) for one in spread]
-            if all(found):
-                return [match for match in found if match is not None]
-    whole = matcher.match(sentence, registry)
-    return [whole] if whole else []
+class _Reading:
+    """One sentence being taken apart; it asks the matcher MAX_TRIES times at most."""
+
+    def __init__(self, registry: Registry, matcher: Matcher) -> None:
+        self._registry = registry
+        self._matcher = matcher
+        self._known: dict[str, Match | None] = {}
+
+    def parts(self, sentence: str, most: int = MAX_PARTS) -> list[Match]:
+        """What `sentence` asks for: cut at an "and" where both sides mean something, as a whole otherwise."""
+        joints = list(_JOINT.finditer(sentence)) if most > 1 else []
+        for joint in joints:
+            first = self._match(sentence[: joint.start()])
+            if first is None or _is_talk(first):
+                continue
+            rest = sentence[joint.end() :]
+            # "turn the light on and the fan off": the second half may lack its verb.
+            others = self.parts(rest, most - 1) or self.parts(f"{sentence.split(' ', 1)[0]} {rest}", most - 1)
+            if others:
+                return [first, *others]
+        for one, other in self._spread(sentence) if joints else ():
+            found, more = self.parts(one, most - 1), self.parts(other, most - 1)
+            if found and more:
+                return found + more
+        whole = self._match(sentence)
+        return [whole] if whole else []
+
+    def _match(self, sentence: str) -> Match | None:
+        if sentence not in self._known:
+            if len(self._known) >= MAX_TRIES:
+                return None
+            match = self._matcher.match(sentence, self._registry)
+            if match and len(str(match.slots.get("label", "")).split()) > MAX_LABEL_WORDS:
+                match = None
+            self._known[sentence] = match
+        return self._known[sentence]
+
+    def _spread(self, sentence: str) -> Iterator[tuple[str, str]]:
+        """Where two names are joined by "and", the sentence with one and with the other."""
+        forms = _forms(self._registry)
+        for joint in _JOINT.finditer(sentence):
+            before, after = sentence[: joint.start()], _ARTICLES.sub("", sentence[joint.end() :])
+            left = next((form for form in forms if f" {before}".endswith(f" {form}")), None)
+            right = next((form for form in forms if f"{after} ".startswith(f"{form} ")), None)
+            if left and right:
+                head, tail = before.removesuffix(left), after.removeprefix(right)
+                yield f"{head}{left}{tail}", f"{head}{right}{tail}"
 
 
 def _is_talk(match: Match) -> bool:
     return match.intent in ("Thanks", "Greeting", "Help", "Confirm", "Deny", "HassNevermind")
-
-
-def _spread(sentence: str, registry: Registry) -> list[str]:
-    """Where names are joined by "and", one sentence for each of them."""
-    forms = _forms(registry)
-    for joint in _JOINT.finditer(sentence):
-        before, after = sentence[: joint.start()], _ARTICLES.sub("", sentence[joint.end() :])
-        left = next((form for form in forms if f" {before}".endswith(f" {form}")), None)
-        right = next((form for form in forms if f"{after} ".startswith(f"{form} ")), None)
-        if left and right:
-            head, tail = before.removesuffix(left), after.removeprefix(right)
-            return [f"{head}{left}{tail}", f"{head}{right}{tail}"]
-    return []
 
 
 @lru_cache(maxsize=32)
@@ -87,6 +106,8 @@ def mend(sentence: str, registry: Registry) -> str | None:
     words = sentence.split()
     best: dict[str, int] = {}
     for form in _forms(registry):
+        if len(form) < _SHORTEST_NAME:
+            continue
         size = len(form.split())
         limit = MAX_DISTANCE if len(form) > _SHORT_NAME else 1
         for start in range(len(words)):
