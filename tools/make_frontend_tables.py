@@ -143,7 +143,7 @@ def half_sines() -> list[int]:
 
 def digit_reversal() -> list[int]:
     """First of the four inputs (then every 64th) of each first-stage radix-4 butterfly (kf_work in kiss_fft.cc)."""
-    return [(g & 3) << 4 | (g >> 2 & 3) << 2 | g >> 4 for g in range(64)]
+    return [((g & 3) << 4) | ((g >> 2 & 3) << 2) | (g >> 4) for g in range(64)]
 
 
 def _mel(frequency_hz: float) -> float:
@@ -224,14 +224,15 @@ def render() -> str:
     first_bin, widths, weights = filter_bank()
     if first_bin + len(weights) > FFT_SIZE // 2:
         raise AssertionError("the filter bank ends above the spectrum")
+    last_bin = first_bin + len(weights) - 1
     constants = [
         ("HANN", "Hann window: 480 x u16 in 1/4096.", _words(hann_window())),
         ("REVERSAL", "First input of each first-stage butterfly: 64 x u8.", bytes(digit_reversal())),
         ("TWIDDLES", "w, w**2, w**3 as re, im, for k = 0..63: 384 x u16, biased by 32768.", _words(twiddles())),
         ("SINES", "sin(pi k / 256) for k = 0..128: 129 x u16 in 1/32767.", _words(half_sines())),
         ("WIDTHS", "FFT bins of each mel channel, the one below the first included: 41 x u8.", bytes(widths)),
-        ("WEIGHTS", f"Weight of bins {first_bin} to {first_bin + len(weights) - 1} in their own channel: "
-         f"{len(weights)} x u16 in 1/4096; the next channel gets the rest.", _words(weights)),
+        ("WEIGHTS", f"Weight of bins {first_bin} to {last_bin} in their own channel: {len(weights)} x u16 in 1/4096.",
+         _words(weights)),
         ("GAINS", "PCAN gain: value, slope, curvature by bit length 0..31: 96 x u16, biased by 32768.",
          _words(gain_lookup())),
         ("LOGS", "log2(1 + s) - s by 128ths: 129 x u16 in 1/65536.", _words(log_lookup())),

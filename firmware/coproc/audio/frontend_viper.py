@@ -66,17 +66,17 @@ def transform(windowed: ptr16, shift: int, reversal: ptr8, twiddles: ptr16, spec
     while i < 64:
         at = int(windowed) + (reversal[i] << 2)
         p = ptr16(at)
-        ar = (((p[0] << shift) + 32768) & 65535) * 8191 + QUARTER_BIASED >> 15
-        ai = (((p[1] << shift) + 32768) & 65535) * 8191 + QUARTER_BIASED >> 15
+        ar = ((((p[0] << shift) + 32768) & 65535) * 8191 + QUARTER_BIASED) >> 15
+        ai = ((((p[1] << shift) + 32768) & 65535) * 8191 + QUARTER_BIASED) >> 15
         p = ptr16(at + 256)
-        br = (((p[0] << shift) + 32768) & 65535) * 8191 - QUARTER >> 15
-        bi = (((p[1] << shift) + 32768) & 65535) * 8191 - QUARTER >> 15
+        br = ((((p[0] << shift) + 32768) & 65535) * 8191 - QUARTER) >> 15
+        bi = ((((p[1] << shift) + 32768) & 65535) * 8191 - QUARTER) >> 15
         p = ptr16(at + 512)
-        cr = (((p[0] << shift) + 32768) & 65535) * 8191 - QUARTER >> 15
-        ci = (((p[1] << shift) + 32768) & 65535) * 8191 - QUARTER >> 15
+        cr = ((((p[0] << shift) + 32768) & 65535) * 8191 - QUARTER) >> 15
+        ci = ((((p[1] << shift) + 32768) & 65535) * 8191 - QUARTER) >> 15
         p = ptr16(at + 768)
-        dr = (((p[0] << shift) + 32768) & 65535) * 8191 - QUARTER >> 15
-        di = (((p[1] << shift) + 32768) & 65535) * 8191 - QUARTER >> 15
+        dr = ((((p[0] << shift) + 32768) & 65535) * 8191 - QUARTER) >> 15
+        di = ((((p[1] << shift) + 32768) & 65535) * 8191 - QUARTER) >> 15
         sum_r = br + dr
         sum_i = bi + di
         diff_r = br - dr
@@ -122,24 +122,24 @@ def transform(windowed: ptr16, shift: int, reversal: ptr8, twiddles: ptr16, spec
                 at += leg
                 d = ptr16(at)
                 at += leg
-                xr = b[0] * 8191 - QUARTER >> 15
-                xi = b[1] * 8191 - QUARTER >> 15
-                br = xr * w1r - xi * w1i + ROUND >> 15
-                bi = xr * w1i + xi * w1r + ROUND >> 15
-                xr = d[0] * 8191 - QUARTER >> 15
-                xi = d[1] * 8191 - QUARTER >> 15
-                dr = xr * w3r - xi * w3i + ROUND >> 15
-                di = xr * w3i + xi * w3r + ROUND >> 15
+                xr = (b[0] * 8191 - QUARTER) >> 15
+                xi = (b[1] * 8191 - QUARTER) >> 15
+                br = (xr * w1r - xi * w1i + ROUND) >> 15
+                bi = (xr * w1i + xi * w1r + ROUND) >> 15
+                xr = (d[0] * 8191 - QUARTER) >> 15
+                xi = (d[1] * 8191 - QUARTER) >> 15
+                dr = (xr * w3r - xi * w3i + ROUND) >> 15
+                di = (xr * w3i + xi * w3r + ROUND) >> 15
                 sum_r = br + dr
                 sum_i = bi + di
                 diff_r = br - dr
                 diff_i = bi - di
-                xr = c[0] * 8191 - QUARTER >> 15
-                xi = c[1] * 8191 - QUARTER >> 15
-                cr = xr * w2r - xi * w2i + ROUND >> 15
-                ci = xr * w2i + xi * w2r + ROUND >> 15
-                ar = a[0] * 8191 + QUARTER_BIASED >> 15
-                ai = a[1] * 8191 + QUARTER_BIASED >> 15
+                xr = (c[0] * 8191 - QUARTER) >> 15
+                xi = (c[1] * 8191 - QUARTER) >> 15
+                cr = (xr * w2r - xi * w2i + ROUND) >> 15
+                ci = (xr * w2i + xi * w2r + ROUND) >> 15
+                ar = (a[0] * 8191 + QUARTER_BIASED) >> 15
+                ai = (a[1] * 8191 + QUARTER_BIASED) >> 15
                 br = ar - cr
                 bi = ai - ci
                 ar += cr
@@ -165,26 +165,26 @@ def energies(spectrum: ptr16, sines: ptr16, energy: ptr32):
     k = FIRST_BIN
     while k <= 128:
         p = ptr16(int(spectrum) + (k << 2))
-        ar = p[0] * 16383 - HALF >> 15
-        ai = p[1] * 16383 - HALF >> 15
+        ar = (p[0] * 16383 - HALF) >> 15
+        ai = (p[1] * 16383 - HALF) >> 15
         p = ptr16(int(spectrum) + 1024 - (k << 2))
-        br = p[0] * 16383 - HALF >> 15
+        br = (p[0] * 16383 - HALF) >> 15
         # The negated imaginary part, biased; -(-32768) stays -32768 in 16 bits.
-        bi = ((0 - p[1]) & 65535) * 16383 - HALF >> 15
+        bi = (((0 - p[1]) & 65535) * 16383 - HALF) >> 15
         gr = ar - br
         gi = ai - bi
         ar += br
         ai += bi
         s = sines[k]
         c = sines[128 - k]
-        tr = ((gi * c - gr * s + ROUND >> 15) + 32768 & 65535) - 32768
-        ti = ((ROUND - gr * c - gi * s >> 15) + 32768 & 65535) - 32768
-        re = ar + tr >> 1
-        im = ai + ti >> 1
+        tr = ((((gi * c - gr * s + ROUND) >> 15) + 32768) & 65535) - 32768
+        ti = ((((ROUND - gr * c - gi * s) >> 15) + 32768) & 65535) - 32768
+        re = (ar + tr) >> 1
+        im = (ai + ti) >> 1
         energy[k] = re * re + im * im
         if k >= 256 - LAST_BIN:
-            re = ar - tr >> 1
-            im = ti - ai >> 1
+            re = (ar - tr) >> 1
+            im = (ti - ai) >> 1
             energy[256 - k] = re * re + im * im
         k += 1
 
@@ -230,7 +230,7 @@ def channels(energy: ptr32, widths: ptr8, weights: ptr16, shift: int, signal: pt
             while bit > 0:
                 # Without branches: the outcome is a coin toss that no processor predicts.
                 root += bit
-                no = x - root >> 31
+                no = (x - root) >> 31  # -1 where this bit does not fit, else 0
                 x -= root & ~no
                 root = (root + (bit & ~no) - (bit & no)) >> 1
                 bit >>= 2
@@ -270,7 +270,7 @@ def reduce_noise(signal: ptr32, noise: ptr32):
         above = 0
         if scaled > estimate:
             above = (scaled - estimate) >> 10
-        floor = value * 819 >> 14
+        floor = (value * 819) >> 14
         if above < floor:
             above = floor
         signal[i] = above
@@ -301,14 +301,14 @@ def gain_and_log(signal: ptr32, noise: ptr32, gains: ptr16, logs: ptr16, feature
             fraction = (x << (11 - bits)) & 1023
         else:
             fraction = (x >> (bits - 11)) & 1023
-        gain = ((p[2] - 32768) * fraction >> 5) + ((p[1] - 32768) << 5)
-        gain = (gain * fraction + ROUND >> 15) + p[0] - 32768
+        gain = (((p[2] - 32768) * fraction) >> 5) + ((p[1] - 32768) << 5)
+        gain = ((gain * fraction + ROUND) >> 15) + p[0] - 32768
 
         # (value * gain) >> 6, by the 12 lower bits and the rest
         value = signal[i]
-        value = ((value >> 12) * gain << 6) + ((value & 4095) * gain >> 6)
+        value = (((value >> 12) * gain) << 6) + (((value & 4095) * gain) >> 6)
         if value < 8192:
-            value = value * value >> 20
+            value = (value * value) >> 20
         else:
             value = (value >> 6) - 64
         value <<= 3
@@ -335,11 +335,11 @@ def gain_and_log(signal: ptr32, noise: ptr32, gains: ptr16, logs: ptr16, feature
                 fraction >>= bits - 16
             p = ptr16(int(logs) + ((fraction >> 9) << 1))
             correction = p[0]
-            correction += (p[1] - correction) * (fraction & 511) >> 16
+            correction += ((p[1] - correction) * (fraction & 511)) >> 16
             log = (bits << 16) + fraction + correction
             # (45426 * log + 2**15) >> 16, by the 12 lower bits and the rest
-            log = 45426 * (log >> 12) + (45426 * (log & 4095) + 32768 >> 12) >> 4
-            log = (log << 6) + 32768 >> 16
+            log = (45426 * (log >> 12) + ((45426 * (log & 4095) + 32768) >> 12)) >> 4
+            log = ((log << 6) + 32768) >> 16
         features[i] = log
         i += 1
 
@@ -353,9 +353,9 @@ def quantize(features: ptr16, out: ptr8, offset: int, mode: int):
             if value > 663:
                 value = 127
             else:
-                value = ((value * 256 + 333) * 6298 >> 22) - 128
+                value = (value * 256 + 333) // 666 - 128
         else:
-            value = (value * 1275 + 1663) // 3328 - 128
+            value = (value * 22283 + 29081) // 58163 - 128
         out[offset] = value
         offset += 1
         i += 1
