@@ -24,13 +24,17 @@ def work(folder):
     watched = job["tensors"].tolist()
     mode = config.kPreserveAllTensors if watched else config.kAllocationRecording
     arena = max(len(data) * 10, 1 << 20)
-    model = runtime.Interpreter.from_bytes(data, arena_size=arena, intrepreter_config=mode)
+
+    def fresh():
+        return runtime.Interpreter.from_bytes(data, arena_size=arena, intrepreter_config=mode)
+
+    model = fresh()
     kind = model.get_input_details(0)
     outputs, seen = [], {i: [] for i in watched}
     resets = set(job["resets"].tolist())
     for i, x in enumerate(job["inputs"]):
         if i in resets:
-            model.reset()
+            model = fresh()  # its own reset() leaves out CALL_ONCE
         model.set_input(x.reshape(kind["shape"]).astype(kind["dtype"]), 0)
         model.invoke()
         outputs.append(model.get_output(0).copy())
@@ -48,7 +52,7 @@ for number in range(int(sys.argv[2])):
 
 @dataclass(frozen=True)
 class Job:
-    """Inputs [inferences, ...] for a model; tensors to watch; the inferences before which it is reset."""
+    """Inputs [inferences, ...] for a model; tensors to watch; the inferences before which it starts afresh."""
 
     model: bytes
     inputs: NDArray[np.generic]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bodydouble.compiler.lower import Lowering
 from bodydouble.compiler.model import Operator, Tensor
-from bodydouble.compiler.quantise import logistic_table, requantise_table
+from bodydouble.compiler.quantise import LOGISTIC_SCALES, logistic_table, requantise_table
 from bodydouble.compiler.steps import Lookup
+
+_RATIO_MAX = 1 << 22
 
 
 def _lowest(tensor: Tensor) -> int:
@@ -35,6 +37,8 @@ def logistic(ctx: Lowering, op: Operator) -> None:
     q, out_q = ctx.quantisation(op, source), ctx.quantisation(op, out)
     if (out_q.scale, out_q.zero_point) != (1 / 256, -128):
         ctx.refuse(op, f"has an output of scale {out_q.scale:g} and zero point {out_q.zero_point}, not 1/256 and -128")
+    if not LOGISTIC_SCALES[0] <= q.scale <= LOGISTIC_SCALES[1]:
+        ctx.refuse(op, f"has an input of scale {q.scale:g}")
     _lookup(ctx, op, logistic_table(q.scale, q.zero_point))
 
 
@@ -44,6 +48,8 @@ def quantize(ctx: Lowering, op: Operator) -> None:
     ctx.require_type(op, source, "INT8", "UINT8")
     ctx.require_type(op, out, "INT8", "UINT8")
     q, out_q = ctx.quantisation(op, source), ctx.quantisation(op, out)
+    if q.scale / out_q.scale >= _RATIO_MAX:
+        ctx.refuse(op, f"goes from scale {q.scale:g} to {out_q.scale:g}, which does not fit 32 bits")
     _lookup(
         ctx,
         op,

@@ -35,8 +35,6 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         shift += 1
     if shift < -31:
         return 0, 0
-    if shift > 30:
-        return _INT32_MAX, 30
     return multiplier, shift
 
 
@@ -148,6 +146,7 @@ def _logistic(a: int, integer_bits: int) -> int:
 
 
 _LOGISTIC_INTEGER_BITS = 4
+LOGISTIC_SCALES = (2.0**-27, 2.0**30)  # outside, TFLite's own shift is undefined
 
 
 @cache
