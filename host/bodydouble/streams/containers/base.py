@@ -52,11 +52,16 @@ class Header:
 
 @dataclass(frozen=True)
 class Bytes:
-    """A file seen through positioned reads. `read(offset, count)` may return less at the end."""
+    """A file seen through positioned reads: `source(offset, count)` gives bytes within the file's `size`."""
 
-    read: Callable[[int, int], bytes]
+    source: Callable[[int, int], bytes]
     size: int
     name: str
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Up to `count` bytes at `offset`, however far a header says that this is."""
+        count = min(count, self.size - offset)
+        return self.source(offset, count) if offset >= 0 and count > 0 else b""
 
     def need(self, offset: int, count: int) -> bytes:
         """`count` bytes at `offset`, or TruncatedRecordingError: the header itself is cut off."""

@@ -92,18 +92,21 @@ def inspect(data: Bytes, base: int) -> Header:
     data.check_format(first.rate_hz, first.channels)
     count, end = _walk(data, base, first)
     promise = _promised(data.read(base, 192), first)
+    vague = True
     if promise:
         count -= 1  # the frame that carries the promise has no sound
-        frames, size, _ = promise
+        frames, size, vbri = promise
         if frames is not None and frames > count + 1:
             raise data.truncated(f"it promises {frames} frames of sound and holds {count}")
         if frames is not None and frames < count - 1:
             raise data.lying(f"it promises {frames} frames of sound and holds {count}")
         held = end - base
-        if size is not None and abs(size - held) * 100 > held and abs(size - held) > 2 * first.length:
+        off = abs(size - held) if size is not None and size * 100 not in range(held * 99, held * 101 + 1) else 0
+        if off > 2 * first.length:
             raise data.lying(f"it promises {size} bytes of sound and holds {held}")
+        vague = frames is None or vbri or off > 0
     pieces: tuple[bytes | range, ...] = ()
-    if not promise or promise.frames is None or promise.vbri:
+    if vague:
         # libsndfile would guess the length from the first frames, and stop there: tell it.
         start = base + first.length if promise else base
         pieces = (_info_frame(data.need(base, 4), count, end - start), range(start, data.size))
