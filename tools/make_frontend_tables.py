@@ -79,7 +79,7 @@ def log1pf(x: float) -> float:
             fraction = (0x800000 - fraction) >> 2
         f = float32(u - 1.0)
     if fraction == 0:
-        raise ValueError(f"log1pf({x}): fdlibm's branch for tiny fractions is not needed here and not written")
+        raise ValueError(f"log1pf({x}): fdlibm's branch for powers of two is not needed here and not written")
     half_square = float32(float32(0.5 * f) * f)
     s = float32(f / float32(2.0 + f))
     z = float32(s * s)

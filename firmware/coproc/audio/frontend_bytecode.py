@@ -61,7 +61,8 @@ def transform(windowed, shift, reversal, twiddles, spectrum):
             w2i = twiddles[row + 3] - 32768
             w3r = twiddles[row + 4] - 32768
             w3i = twiddles[row + 5] - 32768
-            for a in range(2 * k, 512, 8 * span):
+            a = 2 * k
+            while a < 512:  # a range with a step that is no constant would be an object on the heap
                 b = a + leg
                 c = b + leg
                 d = c + leg
@@ -91,6 +92,7 @@ def transform(windowed, shift, reversal, twiddles, spectrum):
                 spectrum[c + 1] = ((even_i - bi - di) & 65535) - 32768
                 spectrum[d] = ((odd_r - bi + di) & 65535) - 32768
                 spectrum[d + 1] = ((odd_i + br - dr) & 65535) - 32768
+                a += 4 * leg
         span *= 4
         step >>= 2
 
