@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pymicro_features import MicroFrontend
+from pymicro_features import MicroFrontend  # type: ignore[import-untyped]  # publishes no types
 from rich.console import Console
 from rich.table import Table
 

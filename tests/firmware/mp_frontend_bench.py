@@ -13,7 +13,6 @@ samples = array("h", sys.stdin.buffer.read())
 hops = len(samples) // 160
 fe = FrontEnd(kernels)
 row = bytearray(40)
-shift = 0
 
 
 def measure(name, step):
@@ -26,14 +25,10 @@ def measure(name, step):
     print(name, best / hops)
 
 
-def window(hop):
-    global shift
-    shift = fe._window(fe._history, fe._hann, fe._windowed)
-
-
 measure("hop", lambda hop: fe.hop(samples, hop * 160))
 measure("take", lambda hop: fe._take(fe._history, samples, hop * 160))
-measure("window", window)
+shift = fe._window(fe._history, fe._hann, fe._windowed)
+measure("window", lambda hop: fe._window(fe._history, fe._hann, fe._windowed))
 measure("transform", lambda hop: fe._transform(fe._windowed, shift, tables.REVERSAL, fe._twiddles, fe._spectrum))
 measure("energies", lambda hop: fe._energies(fe._spectrum, fe._sines, fe._energy))
 measure("channels", lambda hop: fe._channels(fe._energy, tables.WIDTHS, fe._weights, shift, fe._signal))
