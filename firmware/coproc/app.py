@@ -40,18 +40,18 @@ class App:
         self.wake = Wake(tier.frontend.quantize)
         self.endpointer = Endpointer(tier.endpoint, {})
         self.policy = Policy()
-        self.link = Link(port.Stream(), self._on_frame, tier.link)
-        self.gate = Gate(self.ring, self.link.send, self.link.room)
-        self.stats = Stats()
-        self.control = Control(self)
-        self.running = True
-        self.exit_code = 0
         self._digest = tier.ring.digest
         self._ticks = port.ticks_us
         self._outbox = []
         self._granted = -1
         self._keep = 0
         self._audio_base = 0
+        self.link = Link(port.Stream(), self._on_frame, tier.link, on_session=self._on_session)
+        self.gate = Gate(self.ring, self.link.send, self.link.room)
+        self.stats = Stats()
+        self.control = Control(self)
+        self.running = True
+        self.exit_code = 0
         self.restart()
 
     def restart(self):
@@ -238,6 +238,12 @@ class App:
         self._granted = -1
         self.state = STREAMING
         self._grant()
+
+    def _on_session(self, resumed):
+        # Another host: whatever the last one had begun is over. Models stay until they are unloaded.
+        if not resumed:
+            self._outbox.clear()
+            self.restart()
 
     def _on_frame(self, channel, buf, start, length):
         if channel == wire.AUDIO:

@@ -21,11 +21,12 @@ FILE = "bodydouble.toml"
 def read(path: Path) -> dict[str, Any]:
     """The file's tables; empty where there is none. Raises InputError naming the line that is wrong."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path}: {error}", hint="correct the file, or move it away") from error
+    return tables
 
 
 def defaults_for(command: click.Command, file: dict[str, Any]) -> dict[str, Any]:

@@ -38,27 +38,56 @@ def several(*options: Callable[[F], F]) -> Callable[[F], F]:
 board_options = several(
     option("--board", default="unix", metavar="NAME", help="Board that the firmware runs on."),
     option("--tier", type=click.Choice(["viper", "bytecode"]), help="Force a kernel tier; else the board's best."),
-    option("--heap", "heap_bytes", type=click.IntRange(64 * 1024, 1 << 30), metavar="BYTES",
-           help="Heap of an emulated board; else what its board file says."),
-)  # fmt: skip
+    option(
+        "--heap",
+        "heap_bytes",
+        type=click.IntRange(64 * 1024, 1 << 30),
+        metavar="BYTES",
+        help="Heap of an emulated board; else what its board file says.",
+    ),
+)
 
 cloud_options = several(
     option("--cloud", default="sim", metavar="WHICH", help="Who answers: sim, none, bedrock or a URL."),
     option("--cloud-model", default=DEFAULT_MODEL, metavar="NAME", help="Model that answers."),
     option("--fleet", default=DEFAULT_FLEET, metavar="CHIP:N", help="Chips behind the simulated cloud."),
-    option("--cloud-fault", metavar="KIND[:N]", help="Make the simulated cloud fail: throttle, unavailable, timeout, drop or midstream; N first requests only."),
+    option(
+        "--cloud-fault",
+        metavar="KIND[:N]",
+        help="Make the simulated cloud fail: throttle, unavailable, timeout, drop, midstream; only N requests.",
+    ),
     option("--asr", type=click.Choice(["phone", "cloud"]), default="phone", help="Who recognises speech."),
-    option("--home", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-           help="Simulated home to act on, kept in FILE; else a fresh one in memory."),
-)  # fmt: skip
+    option(
+        "--home",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Simulated home to act on, kept in FILE; else a fresh one in memory.",
+    ),
+)
 
 run_options = several(
-    option("--wake", multiple=True, default=("alexa",), metavar="NAME", help="Wake word to listen for: a name, a .tflite file, or all. Repeatable."),
-    option("--compat", type=click.Choice(["esphome", "pymicro"]), default="esphome", help="Whose feature scaling and detection rule."),
-    option("--privacy", type=click.Choice(["normal", "local-only"]), default="normal", help="local-only: nothing goes to the cloud."),
-    option("--real-time", is_flag=True, help="Pace the audio by the clock instead of as fast as the board goes."),
+    option(
+        "--wake",
+        multiple=True,
+        default=("alexa",),
+        metavar="NAME",
+        help="Wake word to listen for: a name, a .tflite file, or all. Repeatable.",
+    ),
+    option(
+        "--compat",
+        type=click.Choice(["esphome", "pymicro"]),
+        default="esphome",
+        help="Whose feature scaling and detection rule.",
+    ),
+    option(
+        "--privacy",
+        type=click.Choice(["normal", "local-only"]),
+        default="normal",
+        help="local-only: nothing goes to the cloud.",
+    ),
+    option("--real-time", is_flag=True, help="Pace the audio by the clock, not by the board's speed."),
     option("--seed", type=int, default=0, help="Seed of everything random."),
-)  # fmt: skip
+)
 
 json_option = option(
     "--json", "json_path", metavar="FILE", help="Write the result as JSON to FILE, or to stdout for -."

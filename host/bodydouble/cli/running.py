@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -21,24 +20,20 @@ PROGRESS_EVERY_S = 0.25
 """Of audio: the bar is not worth more."""
 
 
-def run_command(
-    given: dict[str, Any],
-    out: Console,
-    *,
-    observe: Callable[[Story], Observer] = lambda story: story,
-    explain: bool = False,
-) -> Result:
+def run_command(given: dict[str, Any], out: Console, story: Story | None = None) -> Result:
     """Run what the options say, told on `out`; the JSON is written whatever happens."""
-    story = Story(out, explain=explain)
+    story = story or Story(out)
     run = Run(options_from(given), cloud_from(given))
     with ExitStack() as stack:
-        run.observer = tee(observe(story), progress_bar(stack, given.get("seconds")))
+        run.observer = tee(story, progress_bar(stack, given.get("seconds")))
         try:
             result = run.execute()
         finally:
             if given.get("trace_path"):
                 run.trace.write(given["trace_path"])
             write_json(given["json_path"], run.result.to_json())
+    story.finish()
+    out.print()
     out.print(summary(result))
     return result
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bodydouble.cloud.brain.registry import Registry
+    from bodydouble.cloud.service import Recognise
     from bodydouble.phone.agent import Agent, Turn
     from bodydouble.phone.asr import Recogniser
     from bodydouble.session.cloud import Cloud
@@ -76,6 +78,7 @@ class Answering:
 
     def _build(self) -> Agent:
         from bodydouble.phone.agent import Agent  # noqa: PLC0415 - slow to import
+        from bodydouble.phone.asr import Vocabulary  # noqa: PLC0415
         from bodydouble.phone.client import make_client  # noqa: PLC0415
 
         recogniser: Recogniser | None = None
@@ -83,7 +86,11 @@ class Answering:
             from bodydouble.phone.asr.sphinx import SphinxRecogniser  # noqa: PLC0415
 
             recogniser = SphinxRecogniser(seed=self._seed)
+            recogniser.prewarm(Vocabulary.of(self.home))
+        if recogniser is not None and self._asr == "cloud":
+            self._cloud.recognise = _in_the_cloud(recogniser)
         cloud = self._stack.enter_context(self._cloud)
+        cloud.prewarm()
         self._client = MeteredClient(make_client(cloud.url))
         return Agent(
             self._client,
@@ -93,3 +100,21 @@ class Answering:
             asr=self._asr,
             clock=self._clock,
         )
+
+
+def _in_the_cloud(recogniser: Recogniser) -> Recognise:
+    # The service knows of the home what the request's tools name, and no more.
+    from bodydouble.phone.asr import Vocabulary  # noqa: PLC0415
+
+    def recognise(samples: NDArray[np.int16], names: Registry) -> str:
+        vocabulary = Vocabulary(
+            lights=names.lights,
+            switches=names.switches,
+            thermostats=names.thermostats,
+            locks=names.locks,
+            sensors=names.sensors,
+            areas=names.areas,
+        )
+        return recogniser.recognise(samples, vocabulary).text
+
+    return recognise

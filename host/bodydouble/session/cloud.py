@@ -10,7 +10,8 @@ from bodydouble.errors import InputError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from bodydouble.cloud.server import CloudServer, Recognise
+    from bodydouble.cloud.server import CloudServer
+    from bodydouble.cloud.service import Recognise
 
 DEFAULT_FLEET = "trn2:16"
 DEFAULT_MODEL = "llama-3.3-70b"
@@ -20,8 +21,9 @@ DEFAULT_MODEL = "llama-3.3-70b"
 class Cloud:
     """The cloud side of a session; a context manager that starts and stops the simulated service.
 
-    `kind` is `sim`, `none`, `bedrock` or `url`. `model` is a model's short name for the simulated service, a
-    Bedrock model id otherwise.
+    `kind` is `sim`, `none`, `bedrock` or `url`. `model` is a name of the simulated service's catalogue, a Bedrock
+    model id otherwise. Used without a session it is a Bedrock endpoint for any client: `with Cloud() as cloud:`
+    serves at `cloud.url`.
     """
 
     kind: str = "sim"
@@ -31,7 +33,7 @@ class Cloud:
     fault: str | None = None
     seed: int = 0
     recognise: Recognise | None = None
-    """Speech recognition inside the simulated service, for `asr="cloud"`."""
+    """Speech recognition inside the simulated service; without it audio blocks are refused."""
     _server: CloudServer | None = field(default=None, repr=False)
 
     @classmethod
@@ -44,20 +46,29 @@ class Cloud:
         raise InputError(f"--cloud {text!r} is not known", hint="use sim, none, bedrock or an http(s):// URL")
 
     @property
-    def simulated(self) -> bool:
-        """True where answers come from the simulated service."""
-        return self.kind == "sim"
+    def model_id(self) -> str:
+        """The id that a Bedrock client asks for."""
+        return self._service().model_id if self.kind == "sim" else self.model
+
+    def check(self) -> None:
+        """Raise InputError where the fleet, the model or the fault of the simulated service cannot be used."""
+        if self.kind == "sim":
+            self._service()
+        elif self.fault:
+            raise InputError(
+                "only the simulated cloud can be made to fail", hint="use --cloud sim with --cloud-fault"
+            )
+
+    def prewarm(self) -> None:
+        """Load now what the first answer of the simulated service would wait for."""
+        if self.kind == "sim":
+            self._service().prewarm()
 
     def __enter__(self) -> Cloud:
         """Start the simulated service, where it is asked for."""
-        if self.kind == "sim" and self._server is None:
-            from bodydouble.cloud.server import CloudServer  # noqa: PLC0415 - keeps the command line's start quick
-
-            self._server = CloudServer(
-                fleet=self.fleet, model=self.model, recognise=self.recognise, fault=self.fault, seed=self.seed
-            )
-            self._server.start()
-            self.url = self._server.url
+        if self.kind == "sim":
+            self._service().start()
+            self.url = self._service().url
         return self
 
     def __exit__(
@@ -75,5 +86,14 @@ class Cloud:
         if self.kind == "sim":
             facts |= {"fleet": self.fleet, "model": self.model, "times": "simulated"}
         elif self.kind != "none":
-            facts |= {"model": self.model, "url": self.url or "Amazon Bedrock"}
+            facts |= {"model": self.model, "url": self.url or "Amazon Bedrock", "times": "measured on the host"}
         return facts
+
+    def _service(self) -> CloudServer:
+        if self._server is None:
+            from bodydouble.cloud.server import CloudServer  # noqa: PLC0415 - keeps the command line's start quick
+
+            self._server = CloudServer(
+                fleet=self.fleet, model=self.model, recognise=self.recognise, fault=self.fault, seed=self.seed
+            )
+        return self._server

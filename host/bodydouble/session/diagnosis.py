@@ -52,9 +52,7 @@ def _cache() -> Finding:
         resources.write_atomically(probe, b"")
         probe.unlink()
     except OSError as error:
-        return Finding(
-            "cache", "missing", f"{path}: {error.strerror}", "set BODYDOUBLE_CACHE to a folder you can write"
-        )
+        return Finding("cache", "missing", f"{path}: {error.strerror}", "set BODYDOUBLE_CACHE to another folder")
     return Finding("cache", "ok", str(path))
 
 
@@ -98,12 +96,14 @@ def _microphone() -> Finding:
 
         device = sounddevice.query_devices(kind="input")
     except (OSError, ValueError) as error:
-        return Finding(
-            "microphone", "optional", " ".join(str(error).split()), "apt-get install libportaudio2, or plug one in"
-        )
+        return Finding("microphone", "optional", _line(error), "apt-get install libportaudio2")
     except sounddevice.PortAudioError as error:
-        return Finding("microphone", "optional", " ".join(str(error).split()), "plug a microphone in")
+        return Finding("microphone", "optional", _line(error), "plug a microphone in")
     return Finding("microphone", "ok", str(device["name"]))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _tool(name: str, purpose: str) -> Finding:

@@ -16,22 +16,22 @@ import numpy as np
 from bodydouble.clock import Clock, Timeline, monotonic
 from bodydouble.errors import CloudError, TimedOutError
 from bodydouble.link.wire import Channel
-from bodydouble.player.result import Request, Result, Wake, frame_time
 from bodydouble.session.desk import Desk, Job
 from bodydouble.session.privacy import BLOCK_BYTES, BLOCK_S, Custody
+from bodydouble.session.result import Request, Result, Wake, frame_time
 from bodydouble.session.trace import Trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bodydouble.boards.board import Board
-    from bodydouble.link.connection import Delivered
+    from bodydouble.link.events import Delivered
     from bodydouble.session.words import WakeWord
 
 RATE_HZ = 16_000
 FRAME_BYTES = 960
 """Audio per frame when streaming fast: three hops, so that the board never waits for half a hop."""
-STALL_S = 30.0
+STALL_S = 10.0
 """A board that takes no audio for this long is given up."""
 
 Observer = Callable[[str, dict[str, Any]], None]
@@ -107,9 +107,8 @@ class Player:
         """
         self._start()
         for chunk in chunks:
-            self._recordings = recordings()
+            self._began_to_play(recordings())
             self._feed(chunk.astype("<i2", copy=False).tobytes())
-        self._recordings = recordings()
         self._finish()
         return self.result
 
@@ -123,6 +122,10 @@ class Player:
         outcome.status, outcome.exit_code, outcome.error = status, exit_code, str(error)
         outcome.processed_s = round(self._sent / 2 / RATE_HZ, 3)
         self._privacy()
+
+    def announce(self, facts: dict[str, Any]) -> None:
+        """Tell the observer what will play."""
+        self._note("host", "input", **facts)
 
     # --- streaming
 
@@ -139,6 +142,11 @@ class Player:
         )
         self._began = self._clock()
         self._note("host", "started", **self.board.info)
+
+    def _began_to_play(self, recordings: list[Recording]) -> None:
+        for recording in recordings[len(self._recordings) :]:
+            self._note("host", "recording", path=recording.path, start_s=recording.start_s)
+        self._recordings = recordings
 
     def _feed(self, data: bytes) -> None:
         step = BLOCK_BYTES if self.settings.real_time else FRAME_BYTES
@@ -171,12 +179,15 @@ class Player:
     def _hold(self) -> None:
         # Faster than real time, the audio waits while a request is open at the host: else how much of the recording
         # passes before the answer would depend on the machine's speed.
-        if self._desk and self._desk.busy:
+        while self._desk and self._answer_pending(self._desk):
             began = self._clock()
-            while self._desk.busy:
-                self._collect(0.05)
-                self._poll(0.0)
+            self._collect(0.02)
+            self._poll(0.0)
             self._held_s += self._clock() - began
+
+    def _answer_pending(self, desk: Desk) -> bool:
+        # From a wake on, answering must also be warm: its start-up would disturb what is timed.
+        return desk.busy or (self._open is not None and not desk.ready.is_set())
 
     def _press(self) -> None:
         while self._presses and self._sent >= self._presses[0] * RATE_HZ * 2:
@@ -272,34 +283,22 @@ class Player:
         )
         if line and self._desk:
             samples = np.frombuffer(bytes(self._audio), "<i2")
-            at += self._warm_up()
-            timeline, wall_start = self._timeline(request, event, at)
+            timeline = self._timeline(request.t_endpoint, request.t_decided, event, at)
+            wall_start = self._began + request.t_endpoint if self.settings.real_time else None
             self._desk.submit(Job(request, samples, timeline, wall_start))
 
-    def _warm_up(self) -> float:
-        # Faster than real time, the first request waits for answering to be warm: the wait is no part of its latency.
-        if self._desk is None or self.settings.real_time or self._desk.ready.is_set():
-            return 0.0
-        began = self._clock()
-        self._desk.ready.wait()
-        waited = self._clock() - began
-        self._held_s += waited
-        return waited
-
-    def _timeline(self, request: Request, event: dict[str, Any], at: float) -> tuple[Timeline, float | None]:
+    def _timeline(self, t_endpoint: float, t_decided: float, event: dict[str, Any], at: float) -> Timeline:
         # From the stamped end of speech to the moment the whole utterance was here, in adjacent spans.
         connection = self.board.connection
-        assert request.t_endpoint is not None
-        assert request.t_decided is not None
         heard, sent = connection.board_time(event["us"]), connection.board_time(event["sent_us"])
-        timeline = Timeline(self._clock, start=request.t_endpoint)
-        timeline.add("endpoint", request.t_decided - request.t_endpoint, "audio")
+        timeline = Timeline(self._clock, start=t_endpoint)
+        timeline.add("endpoint", t_decided - t_endpoint, "audio")
         timeline.add("board", max(0.0, sent - heard), "board")
         # In real time the deciding hop's own way to the board counts too: from when its last sample was spoken.
-        spoken = self._began + request.t_decided if self.settings.real_time else heard
+        spoken = self._began + t_decided if self.settings.real_time else heard
         timeline.add("link", max(0.0, heard - spoken) + max(0.0, at - sent), "host")
         timeline.enter("host", since=at)
-        return timeline, self._began + request.t_endpoint if self.settings.real_time else None
+        return timeline
 
     def _collect(self, timeout_s: float) -> None:
         job = self._desk.finished(timeout_s) if self._desk else None

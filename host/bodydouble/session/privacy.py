@@ -43,7 +43,7 @@ class Custody:
         if told != arrived:
             raise ExpectationError(
                 f"the board's ledger says {told} bytes left it, {arrived} arrived",
-                hint="the firmware sends user data past its egress gate, or the link lost some: do not trust this run",
+                hint="the firmware sends user data past its egress gate, or the link lost some: trust nothing here",
             )
         if not entry or not arrived:
             return None

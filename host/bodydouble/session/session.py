@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bodydouble.clock import Clock, monotonic
 from bodydouble.errors import BodydoubleError, InputError
 from bodydouble.session.cloud import Cloud
-from bodydouble.session.player import Observer, Player, Recording, Settings
+from bodydouble.session.player import RATE_HZ, Observer, Player, Recording, Settings
 from bodydouble.session.result import Result
 from bodydouble.session.words import COMPATIBILITIES, find_words
 
@@ -30,8 +30,8 @@ class Session:
     """Plays recordings into `board` and answers what it lets out; a context manager.
 
     `cloud` says who answers (None: nobody, wakes only). `wake` names the words that are listened for; `home` is the
-    simulated home that tools act on, a fresh one in memory where it is left out. `seed` makes the recogniser's and the
-    cloud's random choices repeatable. Raises InputError for options that do not fit together.
+    simulated home that tools act on, a fresh one in memory where it is left out. `seed` makes the recogniser's and
+    the cloud's random choices repeatable. Raises InputError for options that do not fit together.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Session:
         """
         player = self._player
         self.result.input = _describe_input(source)
+        player.announce(self.result.input)
         try:
             player.run(source, lambda: _recordings(source))
         except KeyboardInterrupt:
@@ -143,8 +144,16 @@ class Session:
 
 
 def _recordings(source: Source) -> list[Recording]:
-    return [Recording(str(part.path), part.offset_s) for part in source.parts]
+    return [Recording(part.path, part.offset_s) for part in source.parts]
 
 
 def _describe_input(source: Source) -> dict[str, Any]:
-    return {}
+    return {
+        "path": source.path or source.label,
+        "seconds": source.seconds if source.seconds is not None else source.position_samples / RATE_HZ,
+        "sample_rate": RATE_HZ,
+        "native_rate_hz": source.native_rate_hz,
+        "channels": source.channels,
+        "recordings": [{"path": part.path, "start_s": part.offset_s} for part in source.parts],
+        "warnings": list(source.warnings),
+    }

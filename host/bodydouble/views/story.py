@@ -27,21 +27,47 @@ class Story:
     def __init__(self, console: Console, *, explain: bool = False) -> None:
         self._console = console
         self._explain = explain
-        self._quiet_before = 0.0
+        self._recordings: list[tuple[float, str]] = []
+        self._announced = 0
+        self._happened = True
 
     def __call__(self, kind: str, facts: dict[str, Any]) -> None:
         """Print one event of the session; kinds without a line of their own are passed over."""
+        if kind in ("wake", "listen"):
+            self._reach(facts["t"])
+            self._happened = True
         handler = getattr(self, f"_{kind}", None)
         if handler:
             handler(facts)
 
-    def recording(self, name: str, text: str = "") -> None:
-        """Announce the recording that plays next."""
-        line = Text("▶ ", "bold") + Text(name, "bold")
-        if text:
-            line += Text(f"  {text}", "italic")
-        self._console.print()
-        self._console.print(line)
+    def finish(self) -> None:
+        """The session has ended: announce what has not been, because nothing happened in it."""
+        self._reach(float("inf"))
+        self._note_quiet()
+
+    def title(self, index: int, path: str) -> Text:
+        """The line that announces recording number `index` (from 0), played from `path`."""
+        del index
+        return Text(path, "bold")
+
+    def _recording(self, facts: dict[str, Any]) -> None:
+        # Audio is sent ahead of what the board hears, so a recording is announced by its first event.
+        self._recordings.append((facts["start_s"], facts["path"]))
+
+    def _reach(self, seconds: float) -> None:
+        while self._announced < len(self._recordings) and self._recordings[self._announced][0] <= seconds:
+            self._note_quiet()
+            self._console.print()
+            self._console.print(
+                Text("▶ ", "bold") + self.title(self._announced, self._recordings[self._announced][1])
+            )
+            self._announced += 1
+            self._happened = False
+
+    def _note_quiet(self) -> None:
+        if self._announced and not self._happened:
+            self._line("○", Text("no wake word heard: the board let nothing out"), "green")
+            self._happened = True
 
     def _started(self, facts: dict[str, Any]) -> None:
         if not self._explain:
@@ -50,6 +76,10 @@ class Story:
             f"The board is MicroPython {facts.get('micropython')} on {facts.get('machine')}; "
             f"its kernels are the {facts.get('tier')} tier."
         )
+
+    def _input(self, facts: dict[str, Any]) -> None:
+        for warning in facts["warnings"]:
+            self._line("!", Text(warning), "yellow")
 
     def _wake(self, facts: dict[str, Any]) -> None:
         line = Text("heard ") + Text(facts["model"], "bold green") + Text(f" at {facts['t']:.2f} s")

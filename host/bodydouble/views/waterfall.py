@@ -10,19 +10,19 @@ from rich.text import Text
 from bodydouble.session.result import STAGES
 
 LABELS = {
-    "endpoint": "deciding that speech ended",
+    "endpoint": "end of speech",
     "board": "board",
     "link": "link",
     "host": "phone",
     "network": "network",
-    "cloud_queue": "cloud, queue",
-    "cloud_prefill": "cloud, prefill",
-    "cloud_decode": "cloud, decode",
+    "cloud_queue": "cloud queue",
+    "cloud_prefill": "cloud prefill",
+    "cloud_decode": "cloud decode",
     "tools": "tools",
     "tts": "speaking",
 }
 COLOURS = {"audio": "yellow", "board": "green", "host": "cyan", "simulated": "magenta"}
-WIDTH = 36
+WIDTH = 32
 _MIN_SHOWN_MS = 0.0005
 
 
@@ -52,7 +52,7 @@ def waterfall(latency_ms: dict[str, float], clocks: dict[str, str]) -> Table:
             table.add_row(
                 LABELS[stage],
                 f"{took:.1f} ms",
-                Text(f"{clock} clock", style="dim"),
+                Text(clock, style="dim"),
                 Text(bar(at, took, total), colour),
             )
         at += took

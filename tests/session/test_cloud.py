@@ -1,0 +1,51 @@
+"""Which cloud answers, from what the user wrote."""
+
+from __future__ import annotations
+
+import pytest
+
+from bodydouble.errors import ExitCode, InputError
+from bodydouble.session.cloud import Cloud
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "url"),
+    [
+        ("sim", "sim", None),
+        ("none", "none", None),
+        ("bedrock", "bedrock", None),
+        ("http://127.0.0.1:8080", "url", "http://127.0.0.1:8080"),
+        ("https://example.org/bedrock", "url", "https://example.org/bedrock"),
+    ],
+)
+def test_kinds(text: str, kind: str, url: str | None) -> None:
+    cloud = Cloud.parse(text)
+    assert (cloud.kind, cloud.url) == (kind, url)
+    assert cloud.describe()["kind"] == kind
+
+
+def test_an_unknown_one_is_one_line() -> None:
+    with pytest.raises(InputError) as caught:
+        Cloud.parse("aws")
+    assert str(caught.value) == "--cloud 'aws' is not known (use sim, none, bedrock or an http(s):// URL)"
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_only_the_simulated_one_can_be_made_to_fail() -> None:
+    with pytest.raises(InputError, match="only the simulated cloud can be made to fail"):
+        Cloud.parse("bedrock", fault="throttle").check()
+
+
+@pytest.mark.parametrize("options", [{"fleet": "abacus:3"}, {"model": "hal-9000"}, {"fault": "earthquake"}])
+def test_what_the_simulated_one_lacks_is_said_before_anything_runs(options: dict[str, str]) -> None:
+    with pytest.raises(InputError) as caught:
+        Cloud.parse("sim", **options).check()
+    assert caught.value.hint
+
+
+def test_the_simulated_one_listens_only_while_it_is_open() -> None:
+    cloud = Cloud()
+    with cloud:
+        assert cloud.url
+        assert cloud.url.startswith("http://127.0.0.1:")
+    assert cloud.url is None
