@@ -118,6 +118,25 @@ def test_samples_without_a_header(tmp_path: Path, name: str) -> None:
     refused_bytes(tmp_path, SOUND, NotARecordingError, "has no header that says its rate", cure, name)
 
 
+def test_telephone_samples_without_a_header(tmp_path: Path) -> None:
+    cure = f"sox {tmp_path}/a.gsm recording.wav"
+    refused_bytes(tmp_path, SOUND, NotARecordingError, "has no header that says its rate", cure, "a.gsm")
+
+
+def test_cures_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    refused_bytes(
+        tmp_path, SOUND, NotARecordingError, "my song.raw has", f"stream - < '{tmp_path}/my song.raw'", "my song.raw"
+    )
+    refused_bytes(
+        tmp_path,
+        WHOLE[:-2],
+        TruncatedRecordingError,
+        "cut short",
+        f"ffmpeg -i '{tmp_path}/it'\"'\"'s.wav'",
+        "it's.wav",
+    )
+
+
 def test_random_bytes(tmp_path: Path) -> None:
     for seed in range(50):
         raw = np.random.default_rng(seed).bytes(20_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +49,7 @@ def open_recording(path: str | os.PathLike[str]) -> FileSource:
         raise NotARecordingError(f"{name} is a folder", hint=f"name its files: {name.rstrip('/')}/*.wav") from error
     except PermissionError as error:
         raise UnreadableRecordingError(
-            f"{name} may not be read", hint=f"chmod u+r {name}, or ask its owner"
+            f"{name} may not be read", hint=f"chmod u+r {shlex.quote(name)}, or ask its owner"
         ) from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
@@ -273,7 +274,7 @@ class FileSource(Source):
         )
         raise DamagedRecordingError(
             f"{self.label} is damaged: {what}, and float samples go from -1 to 1",
-            hint=f"scale it to that range: sox --norm {self.label} fixed.wav",
+            hint=f"scale it to that range: sox --norm {shlex.quote(self.label)} fixed.wav",
         )
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import shlex
 from collections.abc import Callable
 
 from bodydouble.streams.containers import flac, mp3, ogg, others, riff
@@ -25,21 +26,8 @@ _INSPECT: dict[str, Callable[[Bytes, int], Header]] = {
     "CAF": others.inspect_caf,
     "NIST": others.inspect_nist,
 }
-_RAW_SUFFIXES = (
-    ".raw",
-    ".pcm",
-    ".s16",
-    ".s16le",
-    ".sw",
-    ".bin",
-    ".vox",
-    ".ul",
-    ".al",
-    ".ulaw",
-    ".alaw",
-    ".gsm",
-    ".dat",
-)
+_RAW_SUFFIXES = (".raw", ".pcm", ".s16", ".s16le", ".sw", ".bin", ".dat")
+_TELEPHONE_SUFFIXES = (".gsm", ".vox", ".ul", ".ulaw", ".al", ".alaw")
 # What people try, named so that the cure can be told; (offset, bytes, what it is).
 _FOREIGN = (
     (4, b"ftyp", "an MP4, M4A or MOV file"),
@@ -121,8 +109,11 @@ def _no_recording(name: str, head: bytes) -> NotARecordingError:
     if name.lower().endswith(_RAW_SUFFIXES):
         return NotARecordingError(
             f"{name} has no header that says its rate and width",
-            hint=f"if it is raw 16 kHz mono int16: bodydouble stream - < {name}; else make it a WAV: "
-            f"sox -t raw -r 8000 -e signed -b 16 -c 1 {name} recording.wav",
+            hint=f"if it is raw 16 kHz mono int16: bodydouble stream - < {shlex.quote(name)}; else make it a WAV: "
+            f"sox -t raw -r 8000 -e signed -b 16 -c 1 {shlex.quote(name)} recording.wav",
         )
+    if name.lower().endswith(_TELEPHONE_SUFFIXES):
+        hint = f"make it a WAV: sox {shlex.quote(name)} recording.wav"
+        return NotARecordingError(f"{name} has no header that says its rate and width", hint=hint)
     begins = f"it begins with the bytes {head[:8].hex(' ')}"
     return NotARecordingError(f"{name} is no recording: {begins}", hint="name a WAV, FLAC, OGG or MP3 file")

@@ -6,6 +6,7 @@ strictly, and by libsndfile; both must agree. Nothing here does I/O: bytes come 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -90,4 +91,4 @@ class Bytes:
             raise self.lying(f"{channels} channels are not between 1 and {MAX_CHANNELS}")
 
     def _hint(self, text: str) -> str:
-        return text.format(name=self.name)
+        return text.format(name=shlex.quote(self.name))

@@ -101,10 +101,10 @@ def inspect(data: Bytes, base: int) -> Header:
         if frames is not None and frames < count - 1:
             raise data.lying(f"it promises {frames} frames of sound and holds {count}")
         held = end - base
-        off = abs(size - held) if size is not None and size * 100 not in range(held * 99, held * 101 + 1) else 0
-        if off > 2 * first.length:
+        off = 0 if size is None else abs(size - held)
+        if off * 100 > held and off > 2 * first.length:
             raise data.lying(f"it promises {size} bytes of sound and holds {held}")
-        vague = frames is None or vbri or off > 0
+        vague = frames is None or vbri or off * 100 > held
     pieces: tuple[bytes | range, ...] = ()
     if vague:
         # libsndfile would guess the length from the first frames, and stop there: tell it.
