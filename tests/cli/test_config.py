@@ -64,6 +64,6 @@ def test_an_option_that_the_command_lacks_names_those_it_has(folder: Path) -> No
 @pytest.mark.parametrize("content", [b"board = ", b"\xff\xfe", b"[play"])
 def test_a_broken_file_is_one_line(folder: Path, content: bytes) -> None:
     (folder / "bodydouble.toml").write_bytes(content)
-    with pytest.raises(InputError, match="bodydouble.toml: ") as caught:
+    with pytest.raises(InputError, match=r"bodydouble\.toml: ") as caught:
         run("play")
     assert "correct the file" in str(caught.value)
