@@ -121,6 +121,7 @@ def energies(spectrum, sines, energy):
         re = (ar + tr) >> 1
         im = (ai + ti) >> 1
         energy[k] = re * re + im * im
+        # Bin 128 is its own mirror: this second result stands, as in kissfft.
         if mirror <= LAST_BIN:
             re = (ar - tr) >> 1
             im = (ti - ai) >> 1
@@ -191,7 +192,7 @@ def reduce_noise(signal, noise):
         lower = (scaled & 16383) * smoothing + (estimate & 16383) * keep
         estimate = (scaled >> 14) * smoothing + (estimate >> 14) * keep + (lower >> 14)
         noise[i] = estimate
-        above = (scaled - estimate) >> 10 if scaled > estimate else 0
+        above = (scaled - estimate) >> 10  # where negative, the floor takes its place
         floor = (value * 819) >> 14  # 0.05
         signal[i] = above if above > floor else floor
 

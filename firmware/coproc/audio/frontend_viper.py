@@ -182,6 +182,7 @@ def energies(spectrum: ptr16, sines: ptr16, energy: ptr32):
         re = (ar + tr) >> 1
         im = (ai + ti) >> 1
         energy[k] = re * re + im * im
+        # Bin 128 is its own mirror: this second result stands, as in kissfft.
         if k >= 256 - LAST_BIN:
             re = (ar - tr) >> 1
             im = (ti - ai) >> 1
@@ -267,9 +268,7 @@ def reduce_noise(signal: ptr32, noise: ptr32):
         lower = (scaled & 16383) * smoothing + (estimate & 16383) * keep
         estimate = (scaled >> 14) * smoothing + (estimate >> 14) * keep + (lower >> 14)
         noise[i] = estimate
-        above = 0
-        if scaled > estimate:
-            above = (scaled - estimate) >> 10
+        above = (scaled - estimate) >> 10  # where negative, the floor takes its place
         floor = (value * 819) >> 14
         if above < floor:
             above = floor
