@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,20 +82,26 @@ def result(facts: Any, use_id: str = "use-1", status: str = "success") -> dict[s
     return {"toolResult": {"toolUseId": use_id, "content": [{"json": facts}], "status": status}}
 
 
-def client(url: str, attempts: int = 1, read_timeout_s: float = 10.0) -> Any:
-    """boto3's client of the service at `url`; `attempts` counts the first one."""
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    """One for all: making it reads megabytes of JSON."""
     import boto3
-    from botocore.config import Config
 
     credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    session = boto3.Session(region_name="us-east-1", **credentials)
+    return boto3.Session(region_name="us-east-1", **credentials)
+
+
+def client(url: str, attempts: int = 1, read_timeout_s: float = 10.0) -> Any:
+    """boto3's client of the service at `url`; `attempts` counts the first one."""
+    from botocore.config import Config
+
     config = Config(
         signature_version="v4",
         proxies={},
         read_timeout=read_timeout_s,
         retries={"total_max_attempts": attempts, "mode": "standard"},
     )
-    return session.client("bedrock-runtime", endpoint_url=url, config=config)
+    return _session().client("bedrock-runtime", endpoint_url=url, config=config)
 
 
 def tone(seconds: float = 0.5, rate_hz: int = RATE_HZ, hertz: float = 440.0) -> npt.NDArray[np.int16]:
@@ -113,3 +120,25 @@ def encoded(samples: npt.NDArray[np.int16], kind: str, rate_hz: int = RATE_HZ) -
 def audio(data: bytes, kind: str = "wav") -> dict[str, Any]:
     """An audio block."""
     return {"audio": {"format": kind, "source": {"bytes": data}}}
+
+
+class Recogniser:
+    """A recogniser that hears what it is told to; it keeps what it was given."""
+
+    def __init__(self, text: str = "turn on the kitchen light") -> None:
+        self.text = text
+        self.error: Exception | None = None
+        self.recordings: list[npt.NDArray[np.int16]] = []
+        self.registries: list[Any] = []
+
+    def __call__(self, pcm: npt.NDArray[np.int16], registry: Any) -> str:
+        self.recordings.append(pcm)
+        self.registries.append(registry)
+        if self.error:
+            raise self.error
+        return self.text
+
+
+def events(response: Any) -> list[tuple[str, dict[str, Any]]]:
+    """A ConverseStream response's events as (name, body)."""
+    return [next(iter(event.items())) for event in response["stream"]]

@@ -4,9 +4,9 @@ Decode, per token (TPOT): every weight and the cache are read once, and two all-
 
     TPOT = (weights + cache) / (chips * bandwidth * efficiency) + 2 * layers * allreduce
 
-Prefill (time to the first token, TTFT): the larger of computing the prompt and reading the weights:
+Prefill (time to the first token, TTFT): the larger of computing the prompt and reading weights and cache:
 
-    TTFT = overhead + max((2 * parameters * n + attention) / (chips * peak * MFU), weights / bandwidth)
+    TTFT = overhead + max((2 * parameters * n + attention) / (chips * peak * MFU), (weights + cache) / bandwidth)
            + 2 * layers * allreduce
 
 with causal attention of 2 * layers * hidden * n^2 operations. Efficiency, MFU, overhead and all-reduce latency are
@@ -92,18 +92,20 @@ class Accelerator:
         work = 2.0 * model.parameters * tokens + 2.0 * model.layers * model.hidden * tokens**2
         peak_tflops = chip.fp8_tflops if model.bytes_per_weight <= 1 else chip.bf16_tflops
         compute = work / (self.chips * peak_tflops * 1e12 * chip.prefill_mfu)
-        return chip.prefill_overhead_ms / 1e3 + max(compute, self._read_s(model.weight_bytes)) + self._allreduce_s()
+        return chip.prefill_overhead_ms / 1e3 + max(compute, self._read_all_s(tokens)) + self._allreduce_s()
 
     def token_s(self, context: float) -> float:
         """One further token after `context` tokens (TPOT)."""
-        return self._read_s(self.model.weight_bytes + context * self._kv_bytes_per_token()) + self._allreduce_s()
+        return self._read_all_s(context) + self._allreduce_s()
 
     def decode_s(self, tokens: int, context: int) -> float:
         """`tokens` further tokens, one after the other, the first after `context` tokens."""
         return max(tokens, 0) * self.token_s(context + max(tokens - 1, 0) / 2)
 
-    def _read_s(self, size: float) -> float:
+    def _read_all_s(self, context: float) -> float:
+        """To read all weights and the cache of `context` tokens once."""
         chip = self.fleet.chip
+        size = self.model.weight_bytes + context * self._kv_bytes_per_token()
         return size / (self.chips * chip.memory_gb_per_s * 1e9 * chip.memory_efficiency)
 
     def _allreduce_s(self) -> float:

@@ -27,7 +27,8 @@ MAX_BODY_BYTES = 25_000_000
 """Of a request, as for InvokeModel's body in botocore's service model."""
 MAX_DRAIN_BYTES = 4 * MAX_BODY_BYTES
 """Of a body that is too large, what is read and thrown away so that the client hears the error."""
-MAX_TRANSCRIPT_HEADER = 4096
+MAX_TRANSCRIPT_LENGTH = 1000
+"""Characters of what was heard that go into the header."""
 
 _PIECE = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
 _log = logging.getLogger(__name__)
@@ -205,7 +206,9 @@ def _times(completion: Completion) -> dict[str, str]:
         )
     }
     if completion.transcript is not None:
-        headers["x-bodydouble-transcript"] = quote(completion.transcript, safe="")[:MAX_TRANSCRIPT_HEADER]
+        headers["x-bodydouble-transcript"] = quote(
+            completion.transcript[:MAX_TRANSCRIPT_LENGTH], safe="", errors="replace"
+        )
     return headers
 
 

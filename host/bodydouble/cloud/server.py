@@ -78,7 +78,7 @@ class CloudServer:
 
     @property
     def requests(self) -> int:
-        """Calls of the model that came in since `start`, failed ones included."""
+        """Calls of the model that came in since the last `start`, failed ones included."""
         api = self._serving.api if self._serving else None
         return api.requests if api else 0
 
@@ -94,7 +94,7 @@ class CloudServer:
     def start(self) -> None:
         """Listen, and serve in a thread; harmless when it does already. Raises CloudStartError."""
         with self._lock:
-            if self._serving is not None:
+            if self._thread is not None:
                 return
             # The protocol is named because asyncio switches Nagle's algorithm off only where it is: 40 ms an answer.
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -123,7 +123,7 @@ class CloudServer:
                 return
             self._serving.stop()
             self._thread.join()
-            self._serving = self._thread = None
+            self._thread = None
             self._port = 0
 
 

@@ -18,6 +18,7 @@ from bodydouble.cloud.brain.registry import Registry
 from bodydouble.cloud.catalogue import Model, models
 from bodydouble.cloud.converse import ConverseRequest, parse_request
 from bodydouble.cloud.errors import MemoryFitError, ServiceError, invalid
+from bodydouble.errors import BodydoubleError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,9 +118,7 @@ class Service:
         accelerator = self._accelerator(model_id)
         request = parse_request(body)
         recordings = self._recordings(request)
-        recognising = self._clock()
-        transcript = self._hear(request, recordings)
-        recognise_s = self._clock() - recognising if transcript is not None else 0.0
+        transcript, recognise_s = self._hear(request, recordings)
         reply = self._brain.answer(request, transcript)
         seconds = sum(recording.size for _, recording in recordings) / SAMPLE_RATE_HZ
         input_tokens = tokens.of_request(request, seconds)
@@ -151,7 +150,7 @@ class Service:
                 self._accelerators[model.bedrock_id] = Accelerator(model, self.fleet)
             return self._accelerators[model.bedrock_id]
         except MemoryFitError as error:
-            raise ServiceError("ModelNotReadyException", str(error)) from error
+            raise ServiceError("ResourceNotFoundException", f"The model is not deployed: {error}.") from error
 
     def _find(self, model_id: str) -> Model:
         """The model that a request's modelId names: an id, an inference profile, either as an ARN, or our name."""
@@ -176,19 +175,26 @@ class Service:
             if block.audio is not None
         ]
 
-    def _hear(self, request: ConverseRequest, recordings: list[tuple[int, NDArray[np.int16]]]) -> str | None:
-        """What is said in the last message's recordings; None where it has none."""
+    def _hear(
+        self, request: ConverseRequest, recordings: list[tuple[int, NDArray[np.int16]]]
+    ) -> tuple[str | None, float]:
+        """What is said in the last message's recordings, None where it has none; and the seconds that it took."""
         last = len(request.messages) - 1
         current = [recording for index, recording in recordings if index == last]
         if not recordings:
-            return None
+            return None, 0.0
         if self._recognise is None:
             raise invalid("This model doesn't support the audio content block: the service has no speech recogniser.")
         if not current:
-            return None
+            return None, 0.0
         registry = Registry.of(request.tools)
         with self._recognising:
-            return " ".join(" ".join(self._recognise(recording, registry).split()) for recording in current).strip()
+            started = self._clock()
+            try:
+                heard = " ".join(self._recognise(recording, registry) for recording in current)
+            except BodydoubleError as error:
+                raise ServiceError("ModelErrorException", f"The speech recogniser failed: {error}") from error
+            return " ".join(heard.split()), self._clock() - started
 
     def _digest(self, model_id: str, body: bytes) -> str:
         """The same request has the same ids in its answer, another has others."""

@@ -11,8 +11,9 @@ WAKE_WORDS = ("alexa", "hey jarvis", "okay nabu", "ok nabu", "hey mycroft")
 _WAKE = re.compile(rf"^(?:(?:{'|'.join(WAKE_WORDS)})(?:\s+|$))+")
 _FILLER = re.compile(
     r"\b(?:please|um+|uh+|uhm|er|erm|hmm|kindly|i want you to|i would like you to|i'd like you to|for me|for us"
-    r"|right now|just)\b|(?:^|(?<=\band )|(?<=\bthen ))(?:can|could|would|will) you(?: mind)?\b"
+    r"|right now|just)\b"
 )
+_ASKING = re.compile(r"(?:^|(?<=\band )|(?<=\bthen ))(?:can|could|would|will) you(?: mind)?\b")
 _LEADING = re.compile(r"^(?:(?:and|so|well|okay|ok|now|then|hey|hello|hi|listen)\s+)+(?=\S)(?!there\b)")
 _TRAILING = re.compile(r"(?<=\S)(?:\s+(?:and|then|thanks|thank you|very much|now|again))+$")
 _KEPT = re.compile(r"[^\w\s'.%°-]+")
@@ -52,13 +53,21 @@ def normalise(text: str) -> str:
     """
     if len(text) > MAX_SENTENCE_LENGTH:
         return ""
-    text = _KEPT.sub(" ", text.casefold().replace("’", "'"))
-    text = _STRAY_DASH.sub(" ", _STRAY_DOT.sub(" ", text))
-    text = _spaced(_WAKE.sub("", _spaced(text)))
-    text = _spaced(_FILLER.sub(" ", _spaced(_LEADING.sub("", text))))
-    text = _LEADING.sub("", text)
+    text = _spaced(_WAKE.sub("", _words(text)))
+    text = _LEADING.sub("", _spaced(_FILLER.sub(" ", text)))
+    text = _LEADING.sub("", _spaced(_ASKING.sub(" ", text)))
     text = _spaced(_TRAILING.sub("", _WAKE.sub("", text)))
     return digits(text) if len(text.split()) <= MAX_WORDS else ""
+
+
+def plain(name: str) -> str:
+    """A device's or an area's name as `normalise` leaves it within a sentence."""
+    return digits(_words(name))
+
+
+def _words(text: str) -> str:
+    text = _KEPT.sub(" ", text.casefold().replace("’", "'"))
+    return _spaced(_STRAY_DASH.sub(" ", _STRAY_DOT.sub(" ", text)))
 
 
 def _spaced(text: str) -> str:

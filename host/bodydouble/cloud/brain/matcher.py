@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from bodydouble.cloud.brain.language import digits
+from bodydouble.cloud.brain.language import plain
 from bodydouble.cloud.brain.registry import Registry
 
 if TYPE_CHECKING:
@@ -48,35 +48,23 @@ class Match:
 
 
 class Matcher:
-    """Loads the sentences on first use, which takes some 0.3 s. Any thread may call it."""
+    """Loads the sentences on first use, which takes some 0.3 s, once for the process. Any thread may call it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._grammars: list[Intents] | None = None
         self._lists: dict[Registry, dict[str, SlotList]] = {}
-
-    def load(self) -> None:
-        """Load now what the first `match` would wait for."""
-        with self._lock:
-            self._loaded()
 
     def match(self, sentence: str, registry: Registry) -> Match | None:
         """What `sentence`, normalised, means; None where no file knows it."""
         from hassil import recognize  # noqa: PLC0415  slow to import
 
-        with self._lock:
-            grammars, lists = self._loaded(), self._slot_lists(registry)
-            for grammar in grammars:
+        with _matching:  # hassil keeps what it has parsed inside of the shared grammars
+            lists = self._slot_lists(registry)
+            for grammar in _grammars():
                 result = recognize(sentence, grammar, slot_lists=lists)
                 if result is not None:
                     slots = {name: entity.value for name, entity in result.entities.items()}
                     return Match(result.intent.name, slots)
         return None
-
-    def _loaded(self) -> list[Intents]:
-        if self._grammars is None:
-            self._grammars = _grammars()
-        return self._grammars
 
     def _slot_lists(self, registry: Registry) -> dict[str, SlotList]:
         if registry not in self._lists:
@@ -86,6 +74,10 @@ class Matcher:
         return self._lists[registry]
 
 
+_matching = threading.Lock()
+
+
+@lru_cache(maxsize=1)
 def _grammars() -> list[Intents]:
     import yaml  # noqa: PLC0415  slow to import
     from hassil import Intents  # noqa: PLC0415
@@ -116,8 +108,8 @@ def spoken_forms(names: Sequence[str], taken: Iterable[str] = ()) -> list[tuple[
 
     A form that two names share, or that is another's own name or one of `taken`, is left out.
     """
-    own = {digits(" ".join(name.casefold().split())): name for name in names}
-    forbidden = {*own, *(other.casefold() for other in taken)}
+    own = {said: name for name in names if (said := plain(name))}
+    forbidden = {*own, *taken}
     others: dict[str, set[str]] = {}
     for said, name in own.items():
         for group in alias_groups():
