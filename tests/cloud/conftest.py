@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,5 +24,6 @@ def cloud(recogniser: Recogniser) -> Iterator[CloudServer]:
 
 
 @pytest.fixture(scope="module")
-def bedrock(cloud: CloudServer) -> Any:
-    return client(cloud.url)
+def bedrock(cloud: CloudServer) -> Iterator[Any]:
+    with contextlib.closing(client(cloud.url)) as one:
+        yield one

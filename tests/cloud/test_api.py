@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -252,8 +253,12 @@ def test_a_recogniser_that_fails(bedrock: Any, recogniser: Recogniser) -> None:
 
 
 def test_audio_without_a_recogniser() -> None:
-    with CloudServer() as server, pytest.raises(ClientError, match="has no speech recogniser"):
-        ask(client(server.url), user(audio(encoded(tone(), "wav"))))
+    with (
+        CloudServer() as server,
+        contextlib.closing(client(server.url)) as bedrock,
+        pytest.raises(ClientError, match="has no speech recogniser"),
+    ):
+        ask(bedrock, user(audio(encoded(tone(), "wav"))))
 
 
 @pytest.mark.parametrize(
@@ -302,8 +307,10 @@ def test_models_that_are_not_there(cloud: CloudServer, model: str, code: str, wo
 
 
 def test_a_model_that_does_not_fit_the_fleet() -> None:
-    with CloudServer(fleet="inf2:2", model="llama-3.1-8b") as server:
-        bedrock = client(server.url)
+    with (
+        CloudServer(fleet="inf2:2", model="llama-3.1-8b") as server,
+        contextlib.closing(client(server.url)) as bedrock,
+    ):
         assert bedrock.converse(modelId=server.model_id, messages=[user("hello")])["stopReason"] == "end_turn"
         with pytest.raises(bedrock.exceptions.ResourceNotFoundException, match="use --fleet inf2:5 or more"):
             ask(bedrock, user("hello"))

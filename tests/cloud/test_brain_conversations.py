@@ -141,6 +141,18 @@ OK = {"status": "ok"}
             [("shopping_list_add", {"item": "apples", "quantity": 6}, OK)],
             "I put 6 apples on your shopping list.",
         ),
+        (
+            [("shopping_list_add", {"item": "milk", "quantity": 2}, OK), ("shopping_list_add", {"item": "eggs"}, OK)],
+            "I put 2 milk and eggs on your shopping list.",
+        ),
+        (
+            [("lock", {"name": "front door"}, OK), ("lock", {"name": "back door"}, OK)],
+            "The front door and the back door are locked.",
+        ),
+        (
+            [("get_state", {"name": "thermostat"}, {**OK, "celsius": -1})],
+            "The thermostat is at minus 1 degrees.",
+        ),
         ([("shopping_list_remove", {"item": "milk"}, OK)], "I took milk off your shopping list."),
         (
             [
@@ -172,7 +184,8 @@ OK = {"status": "ok"}
                     {**OK, "condition": "cloudy", "high_c": 9, "low_c": 1, "rain_percent": 30},
                 )
             ],
-            "Tomorrow will be cloudy, with 9 degrees at most and 1 degree at least, and a 30 percent chance of rain.",
+            "Tomorrow will be cloudy, with 9 degrees at most and 1 degree at least,"
+            " and a chance of rain of 30 percent.",
         ),
         ([("time", {}, {**OK, "time": "14:05", "date": "2026-11-25"})], "It is 2:05 PM on Wednesday, 25 November."),
         ([("time", {}, {**OK, "time": "00:30"})], "It is 12:30 AM."),
@@ -213,7 +226,7 @@ facts = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), any_json, m
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.sampled_from([*sorted(replies._WORDS), "set_power", "other"]), facts, facts)
+@given(st.sampled_from([*sorted(replies._WORDS), *sorted(replies._TOGETHER), "other"]), facts, facts)
 def test_any_result_has_words(tool: str, given_input: dict[str, Any], found: dict[str, Any]) -> None:
     """Whatever a tool of this name gives back, there is an answer."""
     outcome = replies.Outcome(tool, given_input, found, "", failed=False)

@@ -21,7 +21,9 @@ STREAM = [False, True]
 @contextmanager
 def failing(fault: str, attempts: int = 1) -> Iterator[tuple[CloudServer, Any]]:
     with CloudServer(fault=fault) as server:
-        yield server, client(server.url, attempts)
+        bedrock = client(server.url, attempts)
+        yield server, bedrock
+        bedrock.close()
 
 
 def call(server: CloudServer, bedrock: Any, stream: bool) -> Any:

@@ -68,14 +68,13 @@ def _parsed(text: str) -> Any:
 
 def reply(outcomes: Sequence[Outcome]) -> str:
     """One short answer about all of them: what was done, what went wrong, what is asked back."""
+    done = [one for one in outcomes if not one.failed and not one.unconfirmed]
     sentences: list[str] = []
-    for sentence in _switched([one for one in outcomes if not one.failed and not one.unconfirmed]):
-        sentences.append(sentence)
-    for outcome in outcomes:
-        if outcome.failed:
-            sentences.append(_failure(outcome))
-        elif not outcome.unconfirmed and outcome.tool != "set_power":
-            sentences.append(_WORDS.get(outcome.tool, _anything)(outcome))
+    for tool in dict.fromkeys(one.tool for one in done):
+        alike = [one for one in done if one.tool == tool]
+        together = _TOGETHER.get(tool)
+        sentences += together(alike) if together else [_WORDS.get(tool, _anything)(one) for one in alike]
+    sentences += [_failure(outcome) for outcome in outcomes if outcome.failed]
     for outcome in outcomes:
         if outcome.unconfirmed and not outcome.failed:
             sentences.append(f"Do you want me to unlock the {outcome.word('name', 'door')}? Say yes to confirm.")
@@ -105,13 +104,14 @@ def duration(seconds: float) -> str:
 
 def _switched(outcomes: Sequence[Outcome]) -> list[str]:
     """Everything that was switched, one sentence for each state."""
-    sentences = []
-    power = [one for one in outcomes if one.tool == "set_power"]
-    for state in dict.fromkeys(one.word("state", "set") for one in power):
-        subjects = [_subject(one) for one in power if one.word("state", "set") == state]
-        plural = len(subjects) > 1 or subjects[0][1]
-        sentences.append(f"{_capital(listed([text for text, _ in subjects]))} {'are' if plural else 'is'} {state}.")
-    return sentences
+    states = dict.fromkeys(one.word("state", "set") for one in outcomes)
+    return [_are([_subject(one) for one in outcomes if one.word("state", "set") == state], state) for state in states]
+
+
+def _are(subjects: Sequence[tuple[str, bool]], state: str) -> str:
+    """One sentence for all `subjects`, each with whether it is a plural."""
+    plural = len(subjects) > 1 or subjects[0][1]
+    return f"{_capital(listed([text for text, _ in subjects]))} {'are' if plural else 'is'} {state}."
 
 
 def _subject(outcome: Outcome) -> tuple[str, bool]:
@@ -151,20 +151,21 @@ def _state(outcome: Outcome) -> str:
     return f"The {name} is {state}." if state else _anything(outcome)
 
 
-def _locked(outcome: Outcome) -> str:
-    return f"The {outcome.word('name', 'door')} is locked."
+def _locked(outcomes: Sequence[Outcome]) -> list[str]:
+    return [_are([(f"the {one.word('name', 'door')}", False) for one in outcomes], "locked")]
 
 
-def _unlocked(outcome: Outcome) -> str:
-    return f"The {outcome.word('name', 'door')} is unlocked."
+def _unlocked(outcomes: Sequence[Outcome]) -> list[str]:
+    return [_are([(f"the {one.word('name', 'door')}", False) for one in outcomes], "unlocked")]
 
 
-def _added(outcome: Outcome) -> str:
-    return f"I put {_counted(outcome.word('item', 'it'), outcome.number('quantity'))} on your shopping list."
+def _added(outcomes: Sequence[Outcome]) -> list[str]:
+    added = listed([_counted(one.word("item", "it"), one.number("quantity")) for one in outcomes])
+    return [f"I put {added} on your shopping list."]
 
 
-def _removed(outcome: Outcome) -> str:
-    return f"I took {outcome.word('item', 'it')} off your shopping list."
+def _removed(outcomes: Sequence[Outcome]) -> list[str]:
+    return [f"I took {listed([one.word('item', 'it') for one in outcomes])} off your shopping list."]
 
 
 def _shown(outcome: Outcome) -> str:
@@ -216,7 +217,7 @@ def _weather(outcome: Outcome) -> str:
     if high is not None and low is not None:
         text += f", with {_degrees(high)} at most and {_degrees(low)} at least"
     if rain:
-        text += f", and a {_plain(rain)} percent chance of rain"
+        text += f", and a chance of rain of {_plain(rain)} percent"
     return text + "."
 
 
@@ -247,7 +248,8 @@ def _short(value: object) -> bool:
 def _plain(number: float | None) -> str:
     if number is None:
         return "an unknown"
-    return f"{number:.0f}" if float(number).is_integer() else f"{number:.1f}"
+    text = f"{abs(number):.0f}" if float(number).is_integer() else f"{abs(number):.1f}"
+    return f"minus {text}" if number < 0 else text
 
 
 def _degrees(celsius: float | None) -> str:
@@ -262,14 +264,18 @@ _WORDS: dict[str, Callable[[Outcome], str]] = {
     "set_brightness": _brightness,
     "set_temperature": _set_temperature,
     "get_state": _state,
-    "lock": _locked,
-    "unlock": _unlocked,
-    "shopping_list_add": _added,
-    "shopping_list_remove": _removed,
     "shopping_list_show": _shown,
     "timer_set": _timer_set,
     "timer_cancel": _timer_cancelled,
     "timer_query": _timers,
     "weather": _weather,
     "time": _time,
+}
+# Tools whose results are told in one sentence where there are several.
+_TOGETHER: dict[str, Callable[[Sequence[Outcome]], list[str]]] = {
+    "set_power": _switched,
+    "lock": _locked,
+    "unlock": _unlocked,
+    "shopping_list_add": _added,
+    "shopping_list_remove": _removed,
 }
