@@ -1,7 +1,8 @@
+# ruff: noqa: PTH123  -- MicroPython has no pathlib, and % allocates least
 # Streams inferences through plans: mp_nn.py TIER JOBS, each line of JOBS being FOLDER [trace] [reset=N ...]
 #
-# FOLDER holds `plan` and `inputs` (whole inputs one after the other); `outputs` gets each inference's output bytes and,
-# when tracing, the whole arena after 0, 1, 2, ... operations. reset=N resets the model before inference N.
+# FOLDER holds `plan` and `inputs` (whole inputs one after the other); `outputs` gets each inference's output bytes
+# and, when tracing, the whole arena after 0, 1, 2, ... operations. reset=N resets the model before inference N.
 import gc
 import sys
 

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH123  -- MicroPython has no pathlib, and % allocates least
 # Times a plan: mp_nn_bench.py TIER PLAN ROUNDS PER_ROUND; prints the best round's nanoseconds per inference, then per
 # operation. Inputs are pseudo-random and change, since what a ReLU cuts off costs less.
 import sys

@@ -45,9 +45,13 @@ class RandomGraph:
         if self._chance(0.06):
             return float(np.float32(value.scale * w_scale * self.rng.uniform(0.05, 1.5)))  # a multiplier above 1
         spread = value.scale * w_scale * 74 * 74 * max(depth, 1) ** 0.5 / 60
-        return float(np.float32(spread * (2.0 ** self._int(-6, 6) if self._chance(0.3) else self.rng.uniform(0.5, 2))))
+        return float(
+            np.float32(spread * (2.0 ** self._int(-6, 6) if self._chance(0.3) else self.rng.uniform(0.5, 2)))
+        )
 
-    def _weights(self, shape: tuple[int, ...], dimension: int, per_channel: bool, zero: int = 0) -> tuple[int, float, list[float]]:
+    def _weights(
+        self, shape: tuple[int, ...], dimension: int, per_channel: bool, zero: int = 0
+    ) -> tuple[int, float, list[float]]:
         channels = shape[dimension]
         data = self.rng.integers(-127, 128, shape).astype(np.int8)
         if self._chance(0.1):
@@ -95,7 +99,9 @@ class RandomGraph:
         options, kernel, size = self._spatial(value)
         channels, depth = self._int(1, 12), value.shape[3]
         w, base, scales = self._weights((channels, *kernel, depth), 0, self._chance(0.8))
-        out = self._new((1, *size, channels), self._out_scale(value, kernel[0] * kernel[1] * depth, base), self._zero())
+        out = self._new(
+            (1, *size, channels), self._out_scale(value, kernel[0] * kernel[1] * depth, base), self._zero()
+        )
         bias = self._bias(value, channels, scales)
         self.b.op(
             "CONV_2D", [value.index, w, *bias], [out.index], fusedActivationFunction=self._activation(), **options

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from bodydouble.compiler import Plan
 from numpy.typing import NDArray
 
+from bodydouble.compiler import Plan
 from support import tflm
-from support.micropython import ROOT, run_micropython
+from support.micropython import FIRMWARE, ROOT, run_micropython
 
 SCRIPT = ROOT / "tests" / "firmware" / "mp_nn.py"
 _DTYPES = {"INT8": np.int8, "UINT8": np.uint8}
@@ -48,7 +48,9 @@ def _tensors(plan: Plan, arenas: NDArray[np.uint8]) -> dict[int, NDArray[np.gene
     return found
 
 
-def run_on_board(jobs: Sequence[BoardJob], tier: str, bits: int = 64, timeout_s: float = 600) -> list[BoardRun]:
+def run_on_board(
+    jobs: Sequence[BoardJob], tier: str, bits: int = 64, timeout_s: float = 600, path: Path = FIRMWARE
+) -> list[BoardRun]:
     """Run every job in one MicroPython process."""
     with tempfile.TemporaryDirectory(prefix="bodydouble-nn-") as name:
         lines = []
@@ -61,7 +63,7 @@ def run_on_board(jobs: Sequence[BoardJob], tier: str, bits: int = 64, timeout_s:
             lines.append(" ".join([str(folder), *options]))
         jobs_file = Path(name, "jobs")
         jobs_file.write_text("".join(f"{line}\n" for line in lines))
-        run_micropython(SCRIPT, tier, jobs_file, bits=bits, timeout_s=timeout_s)
+        run_micropython(SCRIPT, tier, jobs_file, bits=bits, timeout_s=timeout_s, path=path)
         found = []
         for number, job in enumerate(jobs):
             plan, count = job.plan, len(job.inputs)

@@ -95,8 +95,6 @@ def run_many(jobs: Sequence[Job], timeout_s: float = 300) -> list[Golden]:
         return found
 
 
-def run(
-    model: bytes, inputs: NDArray[np.generic], tensors: Sequence[int] = (), resets: Sequence[int] = ()
-) -> Golden:
+def run(model: bytes, inputs: NDArray[np.generic], tensors: Sequence[int] = (), resets: Sequence[int] = ()) -> Golden:
     """Stream `inputs` through one model."""
     return run_many([Job(model, inputs, tensors, resets)])[0]

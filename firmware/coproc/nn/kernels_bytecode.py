@@ -1,7 +1,7 @@
 """The integer kernels as plain MicroPython: the readable reference of the faster tiers, bit for bit the same.
 
-Every kernel is `kernel(arena, blob, record)`: the bytearray that holds all tensors, the plan, and the record's offset in
-the plan (firmware/PLAN.md). int8 tensors are held as value + 128. plan.py has checked every offset on loading.
+Every kernel is `kernel(arena, blob, record)`: the bytearray that holds all tensors, the plan, and the record's offset
+in the plan (firmware/PLAN.md). int8 tensors are held as value + 128. plan.py has checked every offset on loading.
 """
 
 TIER = "bytecode"
@@ -17,7 +17,7 @@ def _signed(blob, at):
 
 
 def _requantise(total, blob, table, shift, zero, low, high):
-    # TFLite's double rounding: the high half of the doubled product, rounded; then a rounding shift, ties away from 0.
+    # TFLite's double rounding: the doubled product's high half, rounded; then a rounding shift, ties away from 0.
     if shift > 31:  # a multiplier above 1: to the left first
         total <<= shift - 32
         shift = 0
@@ -181,9 +181,7 @@ def depthwise(arena, blob, record):
                         x += tap_step_x
                         w += 8
                     x_0 += tap_step_y
-                arena[out + c * out_step] = _requantise(
-                    a, blob, table + 8 * c, blob[shifts + c], zero, low, high
-                )
+                arena[out + c * out_step] = _requantise(a, blob, table + 8 * c, blob[shifts + c], zero, low, high)
             window += step_x
             out += out_step_x
         window_y += step_y

@@ -1,12 +1,11 @@
 """The integer kernels in viper: one call runs one operation record of a plan (firmware/PLAN.md).
 
-Every kernel is `kernel(arena, blob, record)`: the bytearray that holds all tensors, the plan, and the record's offset in
-the plan. Nothing is allocated and nothing is checked here: plan.py has checked every offset when the plan was loaded.
-int8 tensors are held as value + 128, so that an unsigned byte load needs no sign extension.
+Every kernel is `kernel(arena, blob, record)`: the bytearray that holds all tensors, the plan, and the record's offset
+in the plan. Nothing is allocated and nothing is checked here: plan.py has checked every offset on loading. int8 tensors are held as value + 128, so that an unsigned byte load needs no sign extension.
 
 The first two names of a viper function live in registers, hence the pointers of the innermost loop reuse `arena` and
-`blob`. The same source serves 32- and 64-bit builds: 32-bit loads are unsigned on 64-bit ones, and a constant from 2**30
-up is an object, so those are made by shifting.
+`blob`. The same source serves 32- and 64-bit builds: 32-bit loads are unsigned on 64-bit ones, and a constant from
+2**30 up is an object, so those are made by shifting.
 """
 
 import micropython
@@ -273,7 +272,9 @@ def conv(x: ptr8, w: ptr8, record: int):
                         q = a_high * m
                         r = a * m_high
                         s = (q & 65535) + (r & 65535) + (((a * m) >> 16) & 65535)
-                        h = ((a_high * m_high + (q >> 16) + (r >> 16) + (s >> 16)) << 1) + (((s & 65535) + 16384) >> 15)
+                        h = ((a_high * m_high + (q >> 16) + (r >> 16) + (s >> 16)) << 1) + (
+                            ((s & 65535) + 16384) >> 15
+                        )
                     if k:
                         if h < 0:  # ties go away from zero
                             h -= 1

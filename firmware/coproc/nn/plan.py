@@ -71,6 +71,7 @@ class _Checker:
             _refuse("one inference would take more than %d steps" % MACS_MAX)
 
     def table(self, table, shifts, channels):
+        self.effort(64 * channels)  # this loop counts too
         self.plan(table, 8 * channels, True)
         self.plan(shifts, channels)
         blob = self.blob
@@ -264,9 +265,20 @@ def load(blob, kernels):
         _refuse("it is not aligned in memory")
     if hashlib.sha256(memoryview(blob)[HASHED_FROM:]).digest() != bytes(blob[16:HASHED_FROM]):
         _refuse("its sha256 is not the one it names")
-    (packing, arena_bytes, name_at, name_bytes, ops_at, op_count, tensors_at, inputs, outputs, setup_at, setup_count, macs) = (
-        struct.unpack_from("<12I", blob, HASHED_FROM)
-    )
+    (
+        packing,
+        arena_bytes,
+        name_at,
+        name_bytes,
+        ops_at,
+        op_count,
+        tensors_at,
+        inputs,
+        outputs,
+        setup_at,
+        setup_count,
+        macs,
+    ) = struct.unpack_from("<12I", blob, HASHED_FROM)
     if packing not in kernels.PACKINGS:
         _refuse("packed for other kernels (%d)" % packing)
     if not 0 < arena_bytes <= ARENA_BYTES_MAX:

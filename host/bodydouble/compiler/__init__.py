@@ -1,4 +1,4 @@
-"""From a .tflite model to a plan that the board runs. Importing this is cheap: the work is imported when it is done."""
+"""From a .tflite model to a plan that the board runs. Importing this is cheap: the parts follow when used."""
 
 from __future__ import annotations
 

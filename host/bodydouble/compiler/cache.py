@@ -34,13 +34,16 @@ def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > MODEL_BYTES_MAX:
             raise ModelFileError(
-                f"{path}: larger than {MODEL_BYTES_MAX} bytes", hint="give a .tflite model; a board runs small ones only"
+                f"{path}: larger than {MODEL_BYTES_MAX} bytes",
+                hint="give a .tflite model; boards run small ones",
             )
         return path.read_bytes()
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: no such model file", hint="give the path of a .tflite file") from error
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}", hint="give a readable .tflite file") from error
+        raise ModelFileError(
+            f"{path}: cannot be read: {error.strerror}", hint="give a readable .tflite file"
+        ) from error
 
 
 def _pack(plan: Plan) -> bytes:

@@ -18,6 +18,23 @@ Handler = Callable[["Lowering", Operator], None]
 # Operations that write a fresh tensor, whose place we may choose.
 _WRITERS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "QUANTIZE", "CONCATENATION"}
 _BYTE_TYPES = ("INT8", "UINT8")
+# Fewest and most inputs, fewest and most outputs; only the last of the inputs may be absent.
+_ANY = 1 << 10
+_ARITY = {
+    "ASSIGN_VARIABLE": (2, 2, 0, 0),
+    "CALL_ONCE": (0, 0, 0, 0),
+    "CONCATENATION": (1, _ANY, 1, 1),
+    "CONV_2D": (2, 3, 1, 1),
+    "DEPTHWISE_CONV_2D": (2, 3, 1, 1),
+    "FULLY_CONNECTED": (2, 3, 1, 1),
+    "LOGISTIC": (1, 1, 1, 1),
+    "QUANTIZE": (1, 1, 1, 1),
+    "READ_VARIABLE": (1, 1, 1, 1),
+    "RESHAPE": (1, 2, 1, 1),
+    "SPLIT_V": (3, 3, 1, _ANY),
+    "STRIDED_SLICE": (4, 4, 1, 1),
+    "VAR_HANDLE": (0, 0, 1, 1),
+}
 
 
 class Lowering:
@@ -48,7 +65,9 @@ class Lowering:
 
     def refuse(self, op: Operator, why: str, hint: str = "", tensor: Tensor | None = None) -> NoReturn:
         """Say in one line which operation of which file cannot be run, and why."""
-        names = [self.tensors[i].name for i in op.outputs[:1]] or [self.tensors[i].name for i in op.inputs[:1] if i >= 0]
+        names = [self.tensors[i].name for i in op.outputs[:1]] or [
+            self.tensors[i].name for i in op.inputs[:1] if i >= 0
+        ]
         name = tensor.name if tensor else names[0] if names else "none"
         raise UnsupportedModelError(
             f"{self.source}: {op.kind} (operation {op.index}, tensor '{name}') {why}",
@@ -208,20 +227,49 @@ class Lowering:
 
     def _port(self, tensor: Tensor, view: View) -> Port:
         if tensor.type not in _BYTE_TYPES:
+            op = self.producers.get(tensor.index) or next(iter(self.consumers.get(tensor.index, [])), None)
+            if op:
+                self.require_type(op, tensor, *_BYTE_TYPES)
             raise UnsupportedModelError(
                 f"{self.source}: input or output '{tensor.name}' is of type {tensor.type}; only INT8 and UINT8 run",
                 hint="convert the model with full int8 quantisation, inputs and outputs included",
             )
         q = tensor.quantisation
+        low = -128 if tensor.type == "INT8" else 0
+        if q and (len(q.scales) != 1 or not low <= q.zero_point <= low + 255):
+            raise UnsupportedModelError(
+                f"{self.source}: input or output '{tensor.name}' has {len(q.scales)} scales, zero {q.zero_point}",
+                hint="convert the model with full int8 quantisation, inputs and outputs included",
+            )
         return Port(view, tensor.type, q.scale if q else 1.0, q.zero_point if q else 0)
+
+    def _check(self, op: Operator, handlers: dict[str, Handler]) -> None:
+        if op.kind not in handlers:
+            self.refuse(op, "is an operation that the board does not run")
+        fewest, most, fewest_out, most_out = _ARITY[op.kind]
+        if not fewest <= len(op.inputs) <= most or not fewest_out <= len(op.outputs) <= most_out:
+            self.refuse(op, f"has {len(op.inputs)} inputs and {len(op.outputs)} outputs")
+        if any(index < 0 for index in op.inputs[:fewest]) or (op.kind == "CONCATENATION" and min(op.inputs) < 0):
+            self.refuse(op, "lacks an input")
+        for index in op.outputs:
+            if self.tensors[index].data is not None or index in self.graph.inputs or self.producers_in(op, index):
+                self.refuse(op, f"writes tensor '{self.tensors[index].name}', which has a value already")
+
+    def producers_in(self, op: Operator, index: int) -> bool:
+        """True when an earlier operation of the same graph writes tensor `index` too."""
+        return any(index in other.outputs for other in self.graph.operators[: op.index])
 
     def run(self, handlers: dict[str, Handler]) -> Program:
         """Lower the whole graph."""
-        for op in self.graph.operators:
-            if op.kind not in handlers:
-                self.refuse(op, "is an operation that the board does not run")
+        for graph in self.model.subgraphs:
+            self.graph, self.tensors = graph, graph.tensors
+            for op in graph.operators:
+                self._check(op, handlers)
+        self.graph, self.tensors = self.model.subgraphs[0], self.model.subgraphs[0].tensors
         if not self.graph.inputs or not self.graph.outputs:
-            raise UnsupportedModelError(f"{self.source}: the model has no input or no output", hint="give a whole model")
+            raise UnsupportedModelError(
+                f"{self.source}: the model has no input or no output", hint="give a whole model"
+            )
         self.streams = find_streams(self)
         self._choose_slots()
         moves = tuple(
@@ -239,7 +287,7 @@ class Lowering:
 
 
 def concatenation_slots(ctx: Lowering, op: Operator) -> dict[int, int]:
-    """Byte offset of each input (by position) in a concatenation along its first dimension that is not 1; else none."""
+    """Byte offset of each input, by position, where a concatenation lays them one after the other; else none."""
     if len(op.outputs) != 1 or not op.inputs or min(op.inputs) < 0:
         return {}
     shape = ctx.tensors[op.outputs[0]].shape

@@ -12,7 +12,7 @@ ALIGNMENT = 4
 
 @dataclass(frozen=True)
 class Life:
-    """A storage and the first and last step that touch it (the host writes inputs before 0, reads outputs at the end)."""
+    """A storage, and the first and last step that touch it; inputs are written before 0, outputs read at the end."""
 
     storage: Storage
     first: int
@@ -23,7 +23,9 @@ class Life:
         return self.first <= other.last and other.first <= self.last
 
 
-def _lives(setup: Sequence[Step], steps: Sequence[Step], inputs: Sequence[Port], outputs: Sequence[Port]) -> list[Life]:
+def _lives(
+    setup: Sequence[Step], steps: Sequence[Step], inputs: Sequence[Port], outputs: Sequence[Port]
+) -> list[Life]:
     end = len(steps)
     spans: dict[Storage, list[int]] = {}
     for index, step in enumerate(steps):

@@ -119,9 +119,7 @@ def _pad(ctx: Lowering, op: Operator, view: View, pads: tuple[tuple[int, int], t
     return padded
 
 
-def _window(
-    ctx: Lowering, op: Operator, kernel: tuple[int, int], out_shape: tuple[int, ...]
-) -> tuple[View, Window]:
+def _window(ctx: Lowering, op: Operator, kernel: tuple[int, int], out_shape: tuple[int, ...]) -> tuple[View, Window]:
     """The input, padded where the operation says SAME, and where its windows lie."""
     options = op.options
     view = ctx.view(op, 0)
@@ -147,10 +145,11 @@ def _window(
         pads.append((total // 2, total - total // 2))
     view = _pad(ctx, op, view, (pads[0], pads[1]))
     _, row, column, _ = view.strides
-    return view, Window(
-        out_shape[1], out_shape[2], steps[0] * row, steps[1] * column,
-        kernel[0], dilations[0] * row, kernel[1], dilations[1] * column,
-    )  # fmt: skip
+    counts = (out_shape[1], out_shape[2], *kernel)
+    between = (steps[0] * row, steps[1] * column, dilations[0] * row, dilations[1] * column)
+    # A step that is never taken is 0: it could be larger than a word.
+    step_y, step_x, tap_y, tap_x = (step if count > 1 else 0 for step, count in zip(between, counts, strict=True))
+    return view, Window(out_shape[1], out_shape[2], step_y, step_x, kernel[0], tap_y, kernel[1], tap_x)
 
 
 def _emit_conv(
@@ -211,7 +210,7 @@ def conv_2d(ctx: Lowering, op: Operator) -> None:
 
 
 def depthwise_conv_2d(ctx: Lowering, op: Operator) -> None:
-    """int8 depthwise convolution; several outputs per input channel become one step each, one input channel a CONV_2D."""
+    """int8 depthwise convolution; a step per output of each input channel, or a convolution of a single one."""
     import numpy as np  # noqa: PLC0415
 
     weights, out = _weights(ctx, op), ctx.output(op)
@@ -271,11 +270,7 @@ def fully_connected(ctx: Lowering, op: Operator) -> None:
     if source.elements % depth or out.elements != source.elements // depth * channels:
         ctx.refuse(op, f"takes {source.elements} elements by {list(weights.shape)} to {out.elements}")
     scales, zero = _scales(ctx, op, channels)
-    requantisation = _requantisation(
-        ctx, op, weights.astype(np.int64) - zero, _biases(ctx, op, channels), scales
-    )
+    requantisation = _requantisation(ctx, op, weights.astype(np.int64) - zero, _biases(ctx, op, channels), scales)
     window = Window(1, source.elements // depth, 0, depth, 1, 0, 1, 0)
     view = ctx.dense(op, 0)
     _emit_conv(ctx, op, view, window, depth, weights, zero, ctx.place(out), (0, channels), requantisation)
-
-

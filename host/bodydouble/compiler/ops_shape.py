@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bodydouble.compiler.lower import Lowering
-from bodydouble.compiler.model import Operator
+from bodydouble.compiler.model import Operator, Tensor
 from bodydouble.compiler.steps import Copy, View
 
 
@@ -31,6 +31,8 @@ def concatenation(ctx: Lowering, op: Operator) -> None:
     for position in range(len(op.inputs)):
         part = ctx.tensor(op, position)
         ctx.require_type(op, part, out.type)
+        if part.quantisation and out.quantisation and _scaling(part) != _scaling(out):
+            ctx.refuse(op, f"joins tensor '{part.name}' of another scale or zero point")
         if len(part.shape) != rank or any(
             a != b for i, (a, b) in enumerate(zip(part.shape, out.shape, strict=True)) if i != axis
         ):
@@ -47,6 +49,10 @@ def concatenation(ctx: Lowering, op: Operator) -> None:
     if total != out.shape[axis]:
         ctx.refuse(op, f"joins {total} rows into {out.shape[axis]}")
     ctx.define(out, target)
+
+
+def _scaling(tensor: Tensor) -> tuple[tuple[float, ...], tuple[int, ...]] | None:
+    return (tensor.quantisation.scales, tensor.quantisation.zero_points) if tensor.quantisation else None
 
 
 def _same_place(a: View, b: View) -> bool:
@@ -117,10 +123,8 @@ def split_v(ctx: Lowering, op: Operator) -> None:
     for position, size in enumerate(sizes):
         out = ctx.output(op, position)
         ctx.require_type(op, out, source.type)
-        shape = source.shape[:axis] + (size,) + source.shape[axis + 1 :]
+        shape = (*source.shape[:axis], size, *source.shape[axis + 1 :])
         if shape != out.shape:
             ctx.refuse(op, f"gives shape {list(shape)}, its output says {list(out.shape)}", tensor=out)
         ctx.define(out, View(view.storage, offset, shape, view.strides))
         offset += size * view.strides[axis]
-
-

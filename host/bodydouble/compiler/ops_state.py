@@ -28,7 +28,7 @@ def call_once(ctx: Lowering, op: Operator) -> None:
         ctx.first_values[names[inner.inputs[0]]] = value
 
 
-def var_handle(ctx: Lowering, op: Operator) -> None:
+def var_handle(ctx: Lowering, _op: Operator) -> None:
     """Notes the variable's name."""
     ctx.handles.update(variable_names(ctx, ctx.graph))
 
@@ -79,7 +79,9 @@ def read_variable(ctx: Lowering, op: Operator) -> None:
     if found:
         index, stream = found
         joined = ctx.place(ctx.tensors[index])
-        state = View(joined.storage, joined.offset + stream.kept_from, out.shape, whole(joined.storage, out.shape).strides)
+        state = View(
+            joined.storage, joined.offset + stream.kept_from, out.shape, whole(joined.storage, out.shape).strides
+        )
         ctx.variables[stream.variable] = state
         _start(ctx, op, stream.variable, state, out)
         ctx.define(out, View(joined.storage, joined.offset, out.shape, state.strides))

@@ -36,7 +36,9 @@ def logistic(ctx: Lowering, op: Operator) -> None:
     ctx.require_type(op, out, "INT8")
     q, out_q = ctx.quantisation(op, source), ctx.quantisation(op, out)
     if (out_q.scale, out_q.zero_point) != (1 / 256, -128):
-        ctx.refuse(op, f"has an output of scale {out_q.scale:g} and zero point {out_q.zero_point}, not 1/256 and -128")
+        ctx.refuse(
+            op, f"has an output of scale {out_q.scale:g} and zero point {out_q.zero_point}, not 1/256 and -128"
+        )
     if not LOGISTIC_SCALES[0] <= q.scale <= LOGISTIC_SCALES[1]:
         ctx.refuse(op, f"has an input of scale {q.scale:g}")
     _lookup(ctx, op, logistic_table(q.scale, q.zero_point))

@@ -1,7 +1,7 @@
 """Reads the flatbuffer of a .tflite file, trusting nothing in it.
 
-Whatever a damaged file makes the flatbuffer library stumble over becomes one ModelFileError; every count that the file
-names has a maximum here, so that none makes us loop or allocate.
+Whatever a damaged file makes the flatbuffer library stumble over becomes one ModelFileError; every count that the
+file names has a maximum here, so that none makes us loop or allocate.
 """
 
 from __future__ import annotations
@@ -25,9 +25,14 @@ TENSOR_BYTES_MAX = 1 << 24
 _SCHEMA_VERSION = 3
 _HINT = "give a .tflite model file; this one is damaged or something else"
 
+
+class _DamagedError(ValueError):
+    """The file contradicts itself; the text says how."""
+
+
 # What the flatbuffer library and struct raise when an offset leads nowhere.
 _STUMBLES = (
-    struct.error, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError,
+    struct.error, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError,
 )  # fmt: skip
 
 # The options that the lowering reads, by operation: the options' class, then method names of the tflite package.
@@ -85,7 +90,7 @@ def _options(op: Any, kind: str) -> dict[str, Any]:
     class_name, fields = _OPTIONS[kind]
     table = op.BuiltinOptions()
     if table is None or op.BuiltinOptionsType() != getattr(tflite.BuiltinOptions, class_name):
-        raise ValueError(f"{kind} lacks its options")
+        raise _DamagedError(f"{kind} lacks its options")
     options = getattr(tflite, class_name)()
     options.Init(table.Bytes, table.Pos)
     return {name: getattr(options, name)() for name in fields}
@@ -97,7 +102,7 @@ def _quantisation(raw: Any) -> Quantisation | None:
     scales = tuple(float(raw.Scale(i)) for i in range(min(raw.ScaleLength(), TENSORS_MAX)))
     zero_points = tuple(int(raw.ZeroPoint(i)) for i in range(min(raw.ZeroPointLength(), TENSORS_MAX)))
     if not all(math.isfinite(scale) and scale > 0 for scale in scales):
-        raise ValueError("a scale that is no positive number")
+        raise _DamagedError("a scale that is no positive number")
     return Quantisation(scales, zero_points or (0,) * len(scales), int(raw.QuantizedDimension()))
 
 
@@ -117,13 +122,15 @@ def _tensor(model: Any, raw: Any, index: int, source: str) -> Tensor:
             hint="a board holds some hundred kilobytes: use a smaller model",
         )
     if raw.Sparsity() is not None:
-        raise UnsupportedModelError(f"{source}: tensor '{name}' is sparse", hint="export the model with dense weights")
+        raise UnsupportedModelError(
+            f"{source}: tensor '{name}' is sparse", hint="export the model with dense weights"
+        )
     buffer = model.Buffers(_bounded(raw.Buffer(), model.BuffersLength() - 1, "as a buffer's number", source))
     data: bytes | None = None
     if buffer.DataLength():
         data = buffer.DataAsNumpy().tobytes()
         if kind in TYPE_BYTES and len(data) != math.prod(shape) * TYPE_BYTES[kind]:
-            raise ValueError(f"tensor '{name}' of shape {list(shape)} has {len(data)} bytes")
+            raise _DamagedError(f"tensor '{name}' of shape {list(shape)} has {len(data)} bytes")
     return Tensor(index, name, kind, shape, data, _quantisation(raw.Quantization()))
 
 
@@ -136,7 +143,7 @@ def _operator(model: Any, op: Any, index: int, tensors: int, source: str) -> Ope
     inputs = _numbers(op.InputsLength, op.Inputs, source)
     outputs = _numbers(op.OutputsLength, op.Outputs, source)
     if any(not -1 <= tensor < tensors for tensor in inputs) or any(not 0 <= tensor < tensors for tensor in outputs):
-        raise ValueError(f"{kind} names a tensor that does not exist")
+        raise _DamagedError(f"{kind} names a tensor that does not exist")
     return Operator(index, kind, inputs, outputs, _options(op, kind))
 
 
@@ -150,7 +157,7 @@ def _subgraph(model: Any, raw: Any, source: str) -> Subgraph:
     inputs = _numbers(raw.InputsLength, raw.Inputs, source)
     outputs = _numbers(raw.OutputsLength, raw.Outputs, source)
     if any(not 0 <= tensor < count for tensor in inputs + outputs):
-        raise ValueError("an input or output names a tensor that does not exist")
+        raise _DamagedError("an input or output names a tensor that does not exist")
     return Subgraph(tensors, operators, inputs, outputs)
 
 
@@ -167,11 +174,13 @@ def read_model(data: bytes, source: str) -> Model:
     try:
         model = tflite.Model.GetRootAsModel(data, 0)
         if model.Version() != _SCHEMA_VERSION:
-            raise ValueError(f"schema version {model.Version()}")
+            raise _DamagedError(f"schema version {model.Version()}")
         count = _bounded(model.SubgraphsLength(), SUBGRAPHS_MAX, "subgraphs", source)
         if not count:
-            raise ValueError("it holds no graph")
+            raise _DamagedError("it holds no graph")
         return Model(source, tuple(_subgraph(model, model.Subgraphs(i), source) for i in range(count)))
     except _STUMBLES as error:
-        reason = _text(str(error).encode())
+        reason = (
+            _text(str(error).encode()) if isinstance(error, _DamagedError) else "an offset or a length in it is wrong"
+        )
         raise ModelFileError(f"{source}: the model cannot be read: {reason}", hint=_HINT) from error

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Storage:
-    """A stretch of the arena. `persistent` survives from one inference to the next; `offset` is set by the planner."""
+    """A stretch of the arena. `persistent` ones survive an inference; `offset` is set by the planner."""
 
     name: str
     size: int

@@ -1,0 +1,165 @@
+"""Plans on the board against tflite-micro: every output and every tensor between, streamed, on both tiers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pymicro_wakeword
+import pytest
+from numpy.typing import NDArray
+
+from bodydouble.compiler import Plan, compile_model
+from support import nn, pymicro
+from support.graphs import RandomGraph
+from support.micropython import ROOT
+
+MODELS = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
+SOURCES = Path(pymicro_wakeword.__file__).parent / "models"
+BITS = [64, pytest.param(32, marks=pytest.mark.micropython32)]
+
+Job = tuple[str, bytes, Plan, NDArray[np.generic]]
+
+
+def _recordings() -> list[Path]:
+    found = sorted((ROOT / "tests" / "data").glob("**/*.flac"))
+    data = os.environ.get("BODYDOUBLE_DATA")
+    return found + (sorted(Path(data, "voices").glob("*.flac")) if data else [])
+
+
+@pytest.fixture(scope="session")
+def spoken() -> NDArray[np.int8]:
+    """Features of the test recordings, one after the other, as ESPHome makes them int8: [frames, 40]."""
+    import soundfile
+
+    frames = []
+    for path in _recordings():
+        pcm, rate = soundfile.read(path, dtype="int16")
+        assert rate == 16000, path
+        features = pymicro.features(pcm).astype(np.int32)
+        frames.append(np.clip((features * 256 + 333) // 666 - 128, -128, 127))
+    return np.concatenate(frames).astype(np.int8)
+
+
+def _job(name: str, inputs: NDArray[np.int8] | None = None, path: Path | None = None) -> Job:
+    data = (path or SOURCES / f"{name}.tflite").read_bytes()
+    plan = compile_model(data, name)
+    if inputs is None:
+        raise AssertionError("no inputs")
+    rows = len(inputs) // plan.stride * plan.stride
+    return name, data, plan, inputs[:rows].reshape(-1, *plan.input.shape)
+
+
+def _random(count: int, seed: int) -> NDArray[np.int8]:
+    # Uniform, then like speech (mostly low), then only extremes.
+    rng = np.random.default_rng(seed)
+    uniform = rng.integers(-128, 128, (count, 40))
+    low = np.clip(rng.normal(-80, 40, (count, 40)), -128, 127)
+    extreme = rng.choice([-128, 127], (count, 40))
+    held = np.repeat(rng.choice([-128, 127], (count // 30 + 1, 40)), 30, 0)[:count]
+    return np.concatenate([uniform, low, extreme, held]).astype(np.int8)
+
+
+def _check(jobs: list[Job], tier: str, bits: int, trace: bool, resets: tuple[int, ...] = ()) -> nn.Comparison:
+    found = nn.compare(jobs, tier, bits, trace, resets)
+    inferences = sum(len(inputs) for _, _, _, inputs in jobs)
+    macs = sum(len(inputs) * plan.macs for _, _, plan, inputs in jobs)
+    print(
+        f"\n{tier} {bits}-bit: {found.values:,} values equal to tflite-micro's, "
+        f"{inferences:,} inferences, {macs:,} multiply-accumulates"
+    )
+    assert not found.differences, "\n".join(found.differences[:20])
+    return found
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_every_tensor_on_random_inputs(bits: int, soak: bool) -> None:
+    """All tensors of all wake models, over inferences that carry state, with a reset in between."""
+    count = 3000 if soak else 300
+    jobs = [_job(name, _random(count, seed)) for seed, name in enumerate(MODELS)]
+    found = _check(jobs, "viper", bits, trace=True, resets=(100, 101, 250))
+    assert found.values > 1_000_000
+
+
+def test_every_tensor_on_the_bytecode_tier(soak: bool) -> None:
+    jobs = [_job(name, _random(600 if soak else 42, seed)) for seed, name in enumerate(MODELS)]
+    found = _check(jobs, "bytecode", 64, trace=True, resets=(7,))
+    assert found.values > 1_000_000
+
+
+def test_speech(spoken: NDArray[np.int8], soak: bool) -> None:
+    """Real features, streamed through each model in one go: every inference of every test recording."""
+    found = _check([_job(name, spoken) for name in MODELS], "viper", 64, trace=soak)
+    assert found.values >= len(MODELS) * (len(spoken) // 3) > 1000
+
+
+@pytest.mark.parametrize(("tier", "frames"), [("viper", 900), ("bytecode", 240)])
+def test_every_tensor_on_speech(tier: str, frames: int, spoken: NDArray[np.int8], soak: bool) -> None:
+    """From where a wake word is said, so that large activations are among them."""
+    frames = 10 * frames if soak else frames
+    found = _check([_job(name, spoken[100 : 100 + frames]) for name in MODELS], tier, 64, trace=True)
+    assert found.values > 1_000_000
+
+
+@pytest.mark.micropython32
+def test_speech_on_32_bits(spoken: NDArray[np.int8]) -> None:
+    _check([_job(name, spoken[:6000]) for name in MODELS], "viper", 32, trace=False)
+
+
+@pytest.mark.parametrize("name", ["mww_computer", "vad", "hello_world_int8"])
+def test_other_models(name: str) -> None:
+    """Another stride, other shapes, no state: where the data is at hand."""
+    data = os.environ.get("BODYDOUBLE_DATA")
+    if not data:
+        pytest.skip("set BODYDOUBLE_DATA to a folder with models/*.tflite")
+    path = Path(data, "models", f"{name}.tflite")
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    plan = compile_model(path.read_bytes(), name)
+    rng = np.random.default_rng(7)
+    inputs = rng.integers(-128, 128, (500, *plan.input.shape)).astype(np.int8)
+    _check([(name, path.read_bytes(), plan, inputs)], "viper", 64, trace=True, resets=(200,))
+
+
+def _graphs(seeds: range) -> list[Job]:
+    jobs = []
+    for seed in seeds:
+        graph = RandomGraph(seed)
+        data = graph.build()
+        plan = compile_model(data, f"graph {seed}")
+        jobs.append((f"graph {seed}", data, plan, graph.inputs(plan.input.shape, plan.input.type, 6)))
+    return jobs
+
+
+@pytest.mark.parametrize(
+    ("tier", "bits", "seeds"),
+    [
+        ("viper", 64, range(120)),
+        ("bytecode", 64, range(120, 180)),
+        pytest.param("viper", 32, range(180, 240), marks=pytest.mark.micropython32),
+        pytest.param("bytecode", 32, range(240, 260), marks=pytest.mark.micropython32),
+    ],
+)
+def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:
+    """Shapes, strides, paddings, dilations, scales and zero points at their extremes; state with any first value."""
+    if soak:
+        seeds = range(seeds.start, seeds.start + 100 * len(seeds), 6)
+    found = _check(_graphs(seeds), tier, bits, trace=True, resets=(4,))
+    assert found.values > 20_000
+
+
+def test_limbs_on_64_bits(tmp_path: Path) -> None:
+    """The 32-bit path of the requantisation gives the same on a 64-bit build, where it is forced here."""
+    kernels = ROOT / "firmware" / "coproc" / "nn" / "kernels_viper.py"
+    source = kernels.read_text()
+    assert source.count("wide = sign << 1") == 2
+    package = tmp_path / "coproc" / "nn"
+    package.mkdir(parents=True)
+    (package / "kernels_viper.py").write_text(source.replace("wide = sign << 1", "wide = 0"))
+    (package / "plan.py").write_text((kernels.parent / "plan.py").read_text())
+    jobs = _graphs(range(300, 340)) + [_job(name, _random(60, 3)) for name in MODELS]
+    forced = nn.run_on_board([nn.BoardJob(plan, inputs) for _, _, plan, inputs in jobs], "viper", path=tmp_path)
+    usual = nn.run_on_board([nn.BoardJob(plan, inputs) for _, _, plan, inputs in jobs], "viper")
+    for (name, _, _, _), a, b in zip(jobs, forced, usual, strict=True):
+        assert np.array_equal(a.outputs, b.outputs), name
