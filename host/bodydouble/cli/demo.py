@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bodydouble.cli.options import board_options, cloud_options, console, json_option, option
+from bodydouble.cli.report import Report
 from bodydouble.errors import ExpectationError
 
 GAP_S = 2.0
@@ -20,6 +21,11 @@ GAP_S = 2.0
 @json_option
 def demo(**given: Any) -> None:
     """Play the shipped recordings and tell what was heard, what was let out, what was done, and how long it took."""
+    with Report(given["json_path"]) as report:
+        _play(given, report)
+
+
+def _play(given: dict[str, Any], report: Report) -> None:
     from bodydouble.cli.running import run_command  # noqa: PLC0415 - imports audio and link code
     from bodydouble.resources import demo_dir  # noqa: PLC0415
     from bodydouble.views.tour import Tour, as_told, chapters  # noqa: PLC0415
@@ -41,7 +47,7 @@ def demo(**given: Any) -> None:
         "listen_at": (),
         "trace_path": None,
     }
-    result = run_command(everything, out, tour)
+    result = run_command(everything, out, report, tour)
     problems = as_told(result, script) if given["cloud"] != "none" else []
     if problems:
         raise ExpectationError(

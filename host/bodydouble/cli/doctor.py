@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 from rich.text import Text
 
-from bodydouble.cli.options import console, json_option, write_json
+from bodydouble.cli.options import console, json_option
+from bodydouble.cli.report import check_writable, write_json
 from bodydouble.errors import ExitCode
 
 MARKS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "optional": ("–", "yellow")}
@@ -20,6 +22,8 @@ def doctor(json_path: str | None) -> int:
     """Check what this machine has and say how to get what it lacks. Exits 1 where something needed is missing."""
     from bodydouble.session.diagnosis import diagnose  # noqa: PLC0415 - imports what it checks
 
+    if json_path not in (None, "-"):
+        check_writable(Path(str(json_path)), "--json")
     out = console(json_path)
     findings = []
     for finding in diagnose():

@@ -1,4 +1,7 @@
-"""The entry point: turns errors into one line on stderr and an exit code, never a traceback for a user's mistake."""
+"""The entry point: turns errors into one line on stderr and an exit code, never a traceback for a user's mistake.
+
+Nothing slow is imported before the handlers of Ctrl-C and SIGTERM stand.
+"""
 
 from __future__ import annotations
 
@@ -6,51 +9,77 @@ import errno
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
-import click
-
-from bodydouble import __version__
-from bodydouble.cli.config import ConfiguredGroup
 from bodydouble.errors import BodydoubleError, ExitCode
 
-COMMANDS = {
-    "demo": ("bodydouble.cli.demo", "demo"),
-    "stream": ("bodydouble.cli.stream", "stream"),
-    "doctor": ("bodydouble.cli.doctor", "doctor"),
-}
-"""Command to the module and function that holds it: a command's imports are paid for only when it runs."""
+if TYPE_CHECKING:
+    import click
+
+CLEAN_UP_S = 5.0
+"""So long after an interrupt further ones are ignored, while what was begun is ended; later ones end it at once."""
 
 
-class LazyGroup(ConfiguredGroup):
-    """Loads a command's module when it is called."""
+class Interrupts:
+    """Handler of Ctrl-C and SIGTERM: the board's child, the service and half-written files are cleaned up by both."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Commands in the order of a first acquaintance."""
-        return list(COMMANDS)
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.code: int | None = None
+        """Exit code of a command that has ended: nothing is left to clean up."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import and return a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, name = COMMANDS[cmd_name]
-        command: click.Command = getattr(__import__(module, fromlist=[name]), name)
-        return command
+    def __call__(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Raise KeyboardInterrupt the first time."""
+        if self.code is not None:
+            self._leave(self.code)
+        if self.began is None:
+            self.began = time.monotonic()
+            raise KeyboardInterrupt
+        if time.monotonic() - self.began > CLEAN_UP_S:
+            self._leave(int(ExitCode.INTERRUPTED))
 
+    def install(self) -> None:
+        """Become the handler; in another thread than the main one, interrupts are somebody else's."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self)
+            signal.signal(signal.SIGTERM, self)
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="bodydouble")
-def cli() -> None:
-    """A hardware-in-the-loop emulator of an AI phone.
-
-    Options come as flags, as BODYDOUBLE_* variables, or from bodydouble.toml, in that order of precedence.
-    """
+    @staticmethod
+    def _leave(code: int) -> NoReturn:
+        os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    interrupts = Interrupts()
+    interrupts.install()
+    try:
+        code = _run(arguments)
+    except KeyboardInterrupt:
+        code = _say("interrupted", ExitCode.INTERRUPTED)
+    except Exception:
+        # An import that an interrupt broke off may report it as an error of its own.
+        if interrupts.began is None:
+            raise
+        code = _say("interrupted", ExitCode.INTERRUPTED)
+    interrupts.code = code
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    import click  # noqa: PLC0415 - the handlers come first
+
+    from bodydouble.cli.group import OutputError, cli  # noqa: PLC0415
+
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character gets another one, not a traceback.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         code = cli.main(args=arguments, prog_name="bodydouble", standalone_mode=False)
         sys.stdout.flush()
@@ -58,20 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stop.exit_code
     except click.Abort:
         return _say("interrupted", ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
-        return _say("interrupted", ExitCode.INTERRUPTED)
     except click.ClickException as error:
         return _say(_one_line(error), ExitCode.USAGE)
     except BodydoubleError as error:
         return _say(str(error), error.exit_code)
+    except OutputError as error:
+        return _broken_output(error.__cause__ or error)
     except OSError as error:
         return _broken_output(error)
     return int(code or 0)
-
-
-def _terminated(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    # SIGTERM ends a session as Ctrl-C does: the board's child, the service and half-written files are cleaned up.
-    raise KeyboardInterrupt
 
 
 def _one_line(error: click.ClickException) -> str:
@@ -83,13 +107,14 @@ def _one_line(error: click.ClickException) -> str:
 
 
 def _say(text: str, code: ExitCode) -> int:
-    print(f"bodydouble: {text}", file=sys.stderr)
+    with suppress(OSError):  # nobody reads it
+        print(f"bodydouble: {text}", file=sys.stderr, flush=True)
     return int(code)
 
 
-def _broken_output(error: OSError) -> int:
+def _broken_output(error: BaseException) -> int:
     # The reader of a pipe went away (`| head`), or the disk behind a redirection is full.
-    if error.errno not in (errno.EPIPE, errno.ENOSPC):
+    if not isinstance(error, OSError) or error.errno not in (errno.EPIPE, errno.ENOSPC):
         raise error
     # Python flushes stdout once more at exit: let that find nothing to complain about.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,8 +9,6 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from bodydouble.errors import InputError
-from bodydouble.resources import write_atomically
 from bodydouble.session.cloud import DEFAULT_FLEET, DEFAULT_MODEL
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +41,14 @@ board_options = several(
         type=click.IntRange(64 * 1024, 1 << 30),
         metavar="BYTES",
         help="Heap of an emulated board; else what its board file says.",
+    ),
+    option(
+        "--stall",
+        "stall_s",
+        type=click.FloatRange(0.1, 3600),
+        default=10.0,
+        metavar="SECONDS",
+        help="Give the board up when it takes no audio, or does not answer, for this long.",
     ),
 )
 
@@ -94,25 +99,15 @@ json_option = option(
 )
 
 
+class PipedConsole(Console):
+    """A console that leaves it to the caller what a reader's going away means; rich itself would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the BrokenPipeError is handled."""
+        self.quiet = True
+        raise  # noqa: PLE0704 - the one that is being handled
+
+
 def console(json_path: str | None = None) -> Console:
     """Where text for people goes: stdout, or stderr when stdout carries JSON."""
-    return Console(stderr=json_path == "-", highlight=False)
-
-
-def write_json(json_path: str | None, text: str) -> None:
-    """Write a result where `--json` says; raises InputError where it cannot."""
-    if json_path is None:
-        return
-    if json_path == "-":
-        sys.stdout.write(text + "\n")
-        return
-    path = Path(json_path)
-    try:
-        if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced, only written to
-            path.write_text(text + "\n")
-            return
-        write_atomically(path, (text + "\n").encode())
-    except OSError as error:
-        raise InputError(
-            f"cannot write {json_path}: {error.strerror}", hint="give --json a path that can be written"
-        ) from error
+    return PipedConsole(stderr=json_path == "-", highlight=False)

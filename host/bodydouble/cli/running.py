@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from bodydouble.cli.options import write_json
+from bodydouble.cli.report import Report, check_writable
 from bodydouble.session.cloud import Cloud
 from bodydouble.session.player import Observer, Settings
 from bodydouble.session.result import Result
@@ -20,18 +20,21 @@ PROGRESS_EVERY_S = 0.25
 """Of audio: the bar is not worth more."""
 
 
-def run_command(given: dict[str, Any], out: Console, story: Story | None = None) -> Result:
-    """Run what the options say, told on `out`; the JSON is written whatever happens."""
+def run_command(given: dict[str, Any], out: Console, report: Report, story: Story | None = None) -> Result:
+    """Run what the options say, told on `out`; what is known goes into `report` and the trace whatever happens."""
     story = story or Story(out)
+    trace_path = given.get("trace_path")
+    if trace_path:
+        check_writable(trace_path, "--trace")
     run = Run(options_from(given), cloud_from(given))
+    report.to_json = lambda: run.result.to_json()  # noqa: PLW0108 - a run comes to have another result
     with ExitStack() as stack:
         run.observer = tee(story, progress_bar(stack, given.get("seconds")))
         try:
             result = run.execute()
         finally:
-            if given.get("trace_path"):
-                run.trace.write(given["trace_path"])
-            write_json(given["json_path"], run.result.to_json())
+            if trace_path:
+                run.trace.write(trace_path)
     story.finish()
     out.print()
     out.print(summary(result))
@@ -57,6 +60,7 @@ def options_from(given: dict[str, Any]) -> RunOptions:
             real_time=given["real_time"] or given["mic"],
             local_only=given["privacy"] == "local-only",
             listen_at_s=tuple(given["listen_at"]),
+            stall_s=given["stall_s"],
         ),
     )
 

@@ -15,6 +15,7 @@ from bodydouble.cli.options import (
     option,
     run_options,
 )
+from bodydouble.cli.report import Report
 
 
 @click.command()
@@ -54,9 +55,9 @@ def stream(**given: Any) -> None:
 
     RECORDING is any audio file that libsndfile reads, or - for raw 16 kHz mono int16 samples on standard input.
     """
-    from bodydouble.cli.running import run_command  # noqa: PLC0415 - imports audio and link code
-
-    out = console(given["json_path"])
     if not given["recordings"] and not given["mic"]:
         raise click.UsageError("name a RECORDING, - for standard input, or --mic", ctx=click.get_current_context())
-    run_command(given, out)
+    with Report(given["json_path"]) as report:
+        from bodydouble.cli.running import run_command  # noqa: PLC0415 - imports audio and link code
+
+        run_command(given, console(given["json_path"]), report)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from bodydouble.clock import Clock, Timeline
 from bodydouble.errors import BodydoubleError
+from bodydouble.phone.asr import Vocabulary
+from bodydouble.phone.asr.sphinx import SphinxRecogniser
 from bodydouble.phone.home import Home
 from bodydouble.session.desk import Desk
 from bodydouble.session.meter import MeteredClient
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from bodydouble.phone.agent import Agent, Turn
     from bodydouble.phone.asr import Recogniser
     from bodydouble.session.cloud import Cloud
+    from bodydouble.session.local import LocalAgent
 
 
 class Answering:
@@ -29,19 +32,32 @@ class Answering:
 
     The cloud's options and the home's file are checked at once, so that a mistake in them is told before anything
     streams; what is slow (imports, acoustic models, the service) waits for `prewarm` or the first utterance.
+    Under `local_only` the cloud is checked, never started, and nothing is made that could reach it.
     """
 
     def __init__(
-        self, cloud: Cloud, *, asr: Literal["phone", "cloud"], home: Home | Path | None, seed: int, clock: Clock
+        self,
+        cloud: Cloud,
+        *,
+        asr: Literal["phone", "cloud"],
+        home: Home | Path | None,
+        seed: int,
+        clock: Clock,
+        local_only: bool = False,
     ) -> None:
         self._cloud = cloud
         self._asr: Literal["phone", "cloud"] = asr
         self._seed = seed
         self._clock = clock
+        self._local_only = local_only
         self._stack = ExitStack()
         self._lock = threading.Lock()
-        self._agent: Agent | None = None
+        self._agent: Agent | LocalAgent | None = None
         self._client: MeteredClient | None = None
+        # The acoustic models load on first use: making the recogniser costs nothing.
+        self._recogniser = SphinxRecogniser(seed=seed) if asr == "phone" or cloud.simulated else None
+        if asr == "cloud" and self._recogniser:
+            cloud.recognise = _in_the_cloud(self._recogniser)
         cloud.check()
         if isinstance(home, Home):
             self.home = home
@@ -70,25 +86,23 @@ class Answering:
     def _take(self) -> dict[str, int]:
         return self._client.take() if self._client else {}
 
-    def _built(self) -> Agent:
+    def _built(self) -> Agent | LocalAgent:
         with self._lock:
             if self._agent is None:
                 self._agent = self._build()
             return self._agent
 
-    def _build(self) -> Agent:
+    def _build(self) -> Agent | LocalAgent:
         from bodydouble.phone.agent import Agent  # noqa: PLC0415 - slow to import
-        from bodydouble.phone.asr import Vocabulary  # noqa: PLC0415
         from bodydouble.phone.client import make_client  # noqa: PLC0415
 
-        recogniser: Recogniser | None = None
-        if self._asr == "phone" or self._cloud.kind == "sim":
-            from bodydouble.phone.asr.sphinx import SphinxRecogniser  # noqa: PLC0415
-
-            recogniser = SphinxRecogniser(seed=self._seed)
+        recogniser = self._recogniser
+        if recogniser is not None:
             recogniser.prewarm(Vocabulary.of(self.home))
-        if recogniser is not None and self._asr == "cloud":
-            self._cloud.recognise = _in_the_cloud(recogniser)
+        if recogniser is not None and self._local_only:
+            from bodydouble.session.local import LocalAgent  # noqa: PLC0415
+
+            return LocalAgent(self.home, recogniser)
         cloud = self._stack.enter_context(self._cloud)
         cloud.prewarm()
         self._client = MeteredClient(make_client(cloud.url))
@@ -104,8 +118,6 @@ class Answering:
 
 def _in_the_cloud(recogniser: Recogniser) -> Recognise:
     # The service knows of the home what the request's tools name, and no more.
-    from bodydouble.phone.asr import Vocabulary  # noqa: PLC0415
-
     def recognise(samples: NDArray[np.int16], names: Registry) -> str:
         vocabulary = Vocabulary(
             lights=names.lights,

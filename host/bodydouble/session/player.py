@@ -49,6 +49,8 @@ class Settings:
     post_roll_ms: int = 300
     endpoint: dict[str, int] = field(default_factory=dict)
     """Endpointing settings that differ from the board's defaults (see firmware/README.md)."""
+    stall_s: float = STALL_S
+    """A board that takes no audio, or does not answer, for this many seconds is given up."""
     listen_at_s: tuple[float, ...] = ()
     """Press the board's button (an explicit gesture, no wake word) at these seconds of audio."""
 
@@ -157,12 +159,13 @@ class Player:
                 self._pace(self._sent + len(piece))
             else:
                 self._hold()
-            stalled_at = self._clock() + STALL_S
+            stalled_at = self._clock() + self.settings.stall_s
             while connection.credit(Channel.AUDIO) < len(piece):
                 self._poll(0.05)
                 if self._clock() > stalled_at:
                     raise TimedOutError(
-                        f"the board took no audio for {STALL_S:.0f} s", hint="reset it, then run this again"
+                        f"the board took no audio for {self.settings.stall_s:g} s",
+                        hint="reset it, then run this again",
                     )
             connection.send(Channel.AUDIO, piece)
             self._sent += len(piece)
@@ -192,10 +195,10 @@ class Player:
     def _press(self) -> None:
         while self._presses and self._sent >= self._presses[0] * RATE_HZ * 2:
             self._presses.pop(0)
-            self.board.request("listen")
+            self.board.request("listen", timeout_s=self.settings.stall_s)
 
     def _finish(self) -> None:
-        report = self.board.request("end", samples=self._sent // 2, timeout_s=60.0)
+        report = self.board.request("end", samples=self._sent // 2, timeout_s=self.settings.stall_s)
         streamed = self._clock() - self._began
         for delivered in self.board.poll(0.0):
             self._handle(delivered)

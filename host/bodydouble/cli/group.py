@@ -1,0 +1,56 @@
+"""The group of all commands: a command's module is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from bodydouble import __version__
+from bodydouble.cli.config import ConfiguredGroup
+from bodydouble.errors import InterruptedByUserError
+
+COMMANDS = {
+    "demo": ("bodydouble.cli.demo", "demo"),
+    "stream": ("bodydouble.cli.stream", "stream"),
+    "doctor": ("bodydouble.cli.doctor", "doctor"),
+}
+"""Command to the module and function that holds it: a command's imports are paid for only when it runs."""
+
+
+class OutputError(Exception):
+    """Standard output cannot take what is written to it; the cause says why."""
+
+
+class LazyGroup(ConfiguredGroup):
+    """Loads a command's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Commands in the order of a first acquaintance."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an interrupt and a broken output pass click's own handling, which would add lines."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise InterruptedByUserError("interrupted") from error
+        except OSError as error:
+            raise OutputError(str(error)) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="bodydouble")
+def cli() -> None:
+    """A hardware-in-the-loop emulator of an AI phone.
+
+    Options come as flags, as BODYDOUBLE_* variables, or from bodydouble.toml, in that order of precedence.
+    """
