@@ -78,7 +78,7 @@ def test_the_formula_by_hand() -> None:
     assert accelerator.prefill_s(1) == pytest.approx(0.008 + read + cache_per_token + allreduce)
 
 
-@given(st.integers(0, 2000), st.integers(1, 100_000))
+@given(st.integers(0, 200), st.integers(1, 100_000))
 def test_decoding_is_the_sum_of_its_tokens(tokens: int, context: int) -> None:
     accelerator = Accelerator(find_model("llama-3.1-8b"), Fleet.parse("h100:1"))
     total = sum(accelerator.token_s(context + number) for number in range(tokens))

@@ -184,8 +184,10 @@ OK = {"status": "ok"}
                     {**OK, "condition": "cloudy", "high_c": 9, "low_c": 1, "rain_percent": 30},
                 )
             ],
-            "Tomorrow will be cloudy, with 9 degrees at most and 1 degree at least,"
-            " and a chance of rain of 30 percent.",
+            (
+                "Tomorrow will be cloudy, with 9 degrees at most and 1 degree at least,"
+                " and a chance of rain of 30 percent."
+            ),
         ),
         ([("time", {}, {**OK, "time": "14:05", "date": "2026-11-25"})], "It is 2:05 PM on Wednesday, 25 November."),
         ([("time", {}, {**OK, "time": "00:30"})], "It is 12:30 AM."),
@@ -225,7 +227,7 @@ KEYS = ("status", "name", "state", "items", "timers", "seconds", "remaining_s", 
 facts = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), any_json, max_size=6)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.sampled_from([*sorted(replies._WORDS), *sorted(replies._TOGETHER), "other"]), facts, facts)
 def test_any_result_has_words(tool: str, given_input: dict[str, Any], found: dict[str, Any]) -> None:
     """Whatever a tool of this name gives back, there is an answer."""
@@ -233,7 +235,7 @@ def test_any_result_has_words(tool: str, given_input: dict[str, Any], found: dic
     assert replies.reply([outcome]).strip()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=80))
 def test_any_text_has_an_answer(text: str) -> None:
     body = {"messages": [user(f"x{text}")], "toolConfig": tool_config()}
@@ -245,7 +247,7 @@ _BRAIN = RuleBrain()
 WORDS = ["and", "the", "turn", "on", "off", "lock", "unlock", "add", "order", "set", "timer", "for", "5", "minutes"]
 
 
-@settings(deadline=2000, max_examples=60)
+@settings(deadline=2000, max_examples=40)
 @given(st.lists(st.sampled_from([*WORDS, *LIGHTS, *LOCKS]), max_size=40))
 def test_word_salad_is_answered_in_time(words: list[str]) -> None:
     """No sentence, however it is put together, keeps the brain busy for long."""

@@ -126,6 +126,7 @@ SENTENCES = {
     "set the thermostat to twenty and a half degrees": [heat(20.5)],
     "set the temperature to nineteen degrees celsius": [heat(19)],
     "make it 22 degrees": [heat(22)],
+    "set it eleven degrees": [heat(11)],
     "set the thermostat to 68 degrees fahrenheit": [heat(20)],
     "turn the heating up to twenty two": [heat(22)],
     "what is the temperature in the living room": [state("living room temperature")],
@@ -171,6 +172,7 @@ SENTENCES = {
     "do i need an umbrella tomorrow": [weather("tomorrow")],
     "tell me the time": [TIME],
     "what day is it": [TIME],
+    "what day is it today": [TIME],
     # several at once
     "turn on the kitchen light and lock the front door": [power("kitchen light", "on"), lock("front door")],
     "turn on the kitchen light and the fan": [power("kitchen light", "on"), power("fan", "on")],

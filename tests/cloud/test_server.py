@@ -271,7 +271,7 @@ PLAUSIBLE = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 @given(st.one_of(JSON, REQUEST, PLAUSIBLE).map(json.dumps).map(str.encode) | st.binary(max_size=200))
 def test_no_body_breaks_the_service(quiet: CloudServer, body: bytes) -> None:
     """Whatever comes is answered, or refused as the client's fault."""

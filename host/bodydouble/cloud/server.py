@@ -23,7 +23,7 @@ LOOPBACK = "127.0.0.1"
 WORKERS = 4
 """Requests that are worked on at once; the others wait in line."""
 BACKLOG = 512
-GRACE_S = 2.0
+GRACE_S = 1.0
 """How long `stop` waits for requests that are being answered."""
 _READY_TIMEOUT_S = 30.0
 

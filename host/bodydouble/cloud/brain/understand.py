@@ -84,7 +84,7 @@ class _Reading:
             right = next((form for form in forms if f"{after} ".startswith(f"{form} ")), None)
             if left and right:
                 head, tail = before.removesuffix(left), after.removeprefix(right)
-                yield f"{head}{left}{tail}", f"{head}{right}{tail}"
+                yield f"{head}{left}{_JOINT.split(tail, maxsplit=1)[0]}", f"{head}{right}{tail}"
 
 
 def _is_talk(match: Match) -> bool:
