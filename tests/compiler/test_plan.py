@@ -37,9 +37,7 @@ def test_wake_models(name: str, macs: int, state: int) -> None:
     """The published figures of the models, and an arena far below what their manifests ask for."""
     plan = compile_model(_data(name), name)
     manifest = json.loads((SOURCES / f"{name}.json").read_text())["micro"]
-    print(
-        f"\n{name}: {len(plan.blob)} B of plan, arena {plan.arena_bytes} B, manifest {manifest['tensor_arena_size']} B"
-    )
+    print(f"\n{name}: {len(plan.blob)} B of plan, arena {plan.arena_bytes} B, not {manifest['tensor_arena_size']}")
     assert plan.macs == macs
     assert state <= plan.state_bytes < plan.arena_bytes < manifest["tensor_arena_size"] / 4
     assert plan.weight_bytes < macs * 1.05

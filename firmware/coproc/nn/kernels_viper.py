@@ -1,7 +1,8 @@
 """The integer kernels in viper: one call runs one operation record of a plan (firmware/PLAN.md).
 
 Every kernel is `kernel(arena, blob, record)`: the bytearray that holds all tensors, the plan, and the record's offset
-in the plan. Nothing is allocated and nothing is checked here: plan.py has checked every offset on loading. int8 tensors are held as value + 128, so that an unsigned byte load needs no sign extension.
+in the plan. Nothing is allocated and nothing is checked here: plan.py has checked every offset on loading. int8
+tensors are held as value + 128, so that an unsigned byte load needs no sign extension.
 
 The first two names of a viper function live in registers, hence the pointers of the innermost loop reuse `arena` and
 `blob`. The same source serves 32- and 64-bit builds: 32-bit loads are unsigned on 64-bit ones, and a constant from

@@ -69,7 +69,7 @@ def _unpack(entry: bytes) -> Plan | None:
 
 
 def load_plan(path: str | Path, cache_dir: Path | None = None, name: str | None = None) -> Plan:
-    """The plan of the model at `path`, compiled now or earlier; `name` is what the board calls it (default: the stem).
+    """The plan of the model at `path`, compiled now or earlier; the board calls it `name` (default: the file's stem).
 
     Raises ModelFileError and UnsupportedModelError.
     """
