@@ -16,6 +16,7 @@ _CHUNK = const(4096)  # bytes read from the stream at once
 _ACK_FRAMES = const(8)  # frames that one acknowledgement may wait for while the board is busy
 _ACK_BYTES = const(4096)  # growth of a credit that is told while the board is busy
 _ACK_US = const(5000)  # longest that either waits
+_NOTICE_US = const(5000)  # least time between two notices of broken frames
 _ACK_ROOM = const(96)  # bytes that an encoded acknowledgement or pong takes at most
 
 # Slots of the decoder's state (link_viper.py)
@@ -168,6 +169,7 @@ class Link:
         limits[at + 2] = (total_bytes >> 16) & 255
         limits[at + 3] = (total_bytes >> 24) & 255
         self._credit_due |= 1 << channel
+        self._granting |= 1 << channel
         if ((low - self._told[channel]) & 0x3FFFFFFF) >= _ACK_BYTES:
             self._ack_now = True
 
@@ -209,8 +211,9 @@ class Link:
         self._next = self._first
         self._gap = self._gap_told = self._ack_now = False
         self._gap_seq = 0
+        self._noticed = 0
         self._unacked = 0
-        self._credit_due = 0
+        self._credit_due = self._granting = 0
         self._due_since = 0
         for i in range(len(self._counts)):
             self._counts[i] = self._limits[i] = 0
@@ -245,10 +248,11 @@ class Link:
                     self.crc_errors += 1
                 else:
                     self.bad_frames += 1
-                # What was broken may have been data: asking now spares the sender's time-out.
-                if self._mode == _OPEN and not self._gap_told:
+                # What was broken may have been data, or data written again: asking now spares the sender's time-out.
+                if self._mode == _OPEN and (not self._gap_told or ticks_diff(ticks_us(), self._noticed) > _NOTICE_US):
                     self._gap = self._gap_told = self._ack_now = True
                     self._gap_seq = self._next
+                    self._noticed = ticks_us()
 
     def _data(self, length):
         frame = self._frame
@@ -299,6 +303,10 @@ class Link:
         _put64(pong, 8, received)
         _put64(pong, 16, ticks_us())
         self._tx.small(wire.PONG, pong, 24)
+        # A host that ran out of credit asks in this way: the news of more may have been lost.
+        self._due()
+        self._credit_due |= self._granting
+        self._ack_now = True
 
     def _close(self, length):
         self._mode = _IDLE

@@ -137,7 +137,15 @@ for kernels in tiers:
     say(frame(kernels, wire.CLOSE, 0, 0, b"done"))
     assert not link.connected and link.closed == "done"
     say(frame(kernels, wire.CLOSE, 0, 0, b"\xff\xfe"))
-    for broken in (b"", b"{}", b"[1]", b'"x"', b"nil", b"[" * 900, b'{"version":1,"session":5,"max_payload":64,"next":0}'):
+    for broken in (
+        b"",
+        b"{}",
+        b"[1]",
+        b'"x"',
+        b"nil",
+        b"[" * 900,
+        b'{"version":1,"session":5,"max_payload":64,"next":0}',
+    ):
         before = link.bad_frames
         say(frame(kernels, wire.HELLO, 0, 0, broken))
         assert link.bad_frames == before + 1 and not link.connected, broken

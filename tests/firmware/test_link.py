@@ -33,7 +33,9 @@ def test_sessions_step_by_step(bits: int) -> None:
 @BITS
 def test_hostile_input_neither_breaks_nor_grows_it(bits: int, soak: bool) -> None:
     turns = 1_000_000 // 8 if soak else 1500 if bits == 64 else 300
-    ok, mutations, delivered = run_micropython(HERE / "mp_link_fuzz.py", "1", str(turns), bits=bits, timeout_s=3600).split()
+    ok, mutations, delivered = run_micropython(
+        HERE / "mp_link_fuzz.py", "1", str(turns), bits=bits, timeout_s=3600
+    ).split()
     assert ok == b"ok"
     assert int(mutations) > turns
     assert int(delivered) > turns // 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -17,7 +18,9 @@ STEP_US = 1000
 class Wire:
     """One direction. Rates are per byte; `cut` per step drops everything that is under way."""
 
-    def __init__(self, random: Random, *, drop: float = 0, flip: float = 0, double: float = 0, cut: float = 0) -> None:
+    def __init__(
+        self, random: Random, *, drop: float = 0, flip: float = 0, double: float = 0, cut: float = 0
+    ) -> None:
         self._random = random
         self._rates = (drop, flip, double)
         self._cut = cut
@@ -51,7 +54,9 @@ class Wire:
 class Pair:
     """A host's core and a board's Link."""
 
-    def __init__(self, to_board: Wire, to_host: Wire, *, first_host: int = 0, first_board: int = 0, **options: Any) -> None:
+    def __init__(
+        self, to_board: Wire, to_host: Wire, *, first_host: int = 0, first_board: int = 0, **options: Any
+    ) -> None:
         self.world = World()
         self.to_board, self.to_host = to_board, to_host
         self.at_board: list[tuple[int, bytes]] = []
@@ -87,6 +92,14 @@ class Pair:
                 elif isinstance(event, Closed):
                     raise AssertionError(event.reason)
                 self.events.append(event)
+
+    def until(self, done: Callable[[], bool], limit: int = 5_000) -> None:
+        """Step until `done`, for at most `limit` milliseconds."""
+        for _ in range(limit):
+            if done():
+                return
+            self.step()
+        raise AssertionError(f"stuck: {self.core.stats} {self.board.counters()}")
 
     def exchange(self, down: list[tuple[int, bytes]], up: list[tuple[int, bytes]], *, limit: int = 60_000) -> int:
         """Send `down` to the board and `up` to the host, all of it; returns the milliseconds that it took."""

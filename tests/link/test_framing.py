@@ -14,7 +14,10 @@ def _pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *at], [*at, len(data)], strict=True)]
 
 
-@given(st.lists(st.binary(min_size=1, max_size=40).map(lambda data: data.replace(b"\0", b"\1"))), st.lists(st.integers(0, 5000)))
+@given(
+    st.lists(st.binary(min_size=1, max_size=40).map(lambda data: data.replace(b"\0", b"\1"))),
+    st.lists(st.integers(0, 5000)),
+)
 def test_any_split_gives_the_same_frames(frames: list[bytes], cuts: list[int]) -> None:
     deframer = Deframer()
     data = b"".join(frame + b"\0" for frame in frames)

@@ -103,8 +103,7 @@ def test_one_lost_frame_is_recovered_within_50_ms(direction: str) -> None:
             assert pair.board.send(Channel.EVENT, b"lost", 0, 4)
             pair.step()
             pair.to_host = kept
-        while pair.core.pending or pair.board.pending:
-            pair.step()
+        pair.until(lambda: not (pair.core.pending or pair.board.pending))
         assert pair.world.us - began < 50_000
 
 
@@ -112,13 +111,11 @@ def test_control_overtakes_bulk_that_is_queued() -> None:
     random = Random(6)
     pair = Pair(Wire(random), Wire(random))
     pair.core.open(pair.world.now, "s")
-    while pair.core.credit(Channel.AUDIO) == 0:
-        pair.step()
+    pair.until(lambda: pair.core.credit(Channel.AUDIO) > 0)
     for n in range(200):
         pair.core.send(Channel.AUDIO, bytes([n]) * 1000)
     pair.core.send(Channel.CONTROL, b"first")
-    while not pair.core.pending == 0:
-        pair.step()
+    pair.until(lambda: not pair.core.pending)
     assert pair.at_board[0] == (Channel.CONTROL, b"first")
     assert [payload[0] for channel, payload in pair.at_board if channel == Channel.AUDIO] == list(range(200))
 
@@ -126,21 +123,20 @@ def test_control_overtakes_bulk_that_is_queued() -> None:
 def test_credit_is_never_exceeded() -> None:
     random = Random(7)
     pair = Pair(Wire(random, drop=1e-3), Wire(random, drop=1e-3))
+    pair.core.open(pair.world.now, "s")
+    pair.until(lambda: pair.core.credit(Channel.AUDIO) > 0)
     granted = pair.board.grant
     pair.board.grant = lambda channel, total: None  # the application takes its time
-    pair.core.open(pair.world.now, "s")
-    while pair.core.credit(Channel.AUDIO) == 0:
-        pair.step()
     assert pair.core.credit(Channel.AUDIO) == 4096
     for _ in range(20):
         pair.core.send(Channel.AUDIO, bytes(1000))
     assert pair.core.credit(Channel.AUDIO) == 0
+    pair.until(lambda: len(pair.at_board) == 4)
     for _ in range(300):
         pair.step()
     assert len(pair.at_board) == 4
     granted(Channel.AUDIO, 20_000)
-    while pair.core.pending:
-        pair.step()
+    pair.until(lambda: not pair.core.pending)
     assert len(pair.at_board) == 20
     assert pair.board.connected
 
@@ -157,7 +153,6 @@ def test_a_session_goes_on_over_a_new_stream() -> None:
     pair.stream.outgoing.clear()
     pair.stream.incoming += b"\x09half"
     pair.core.reopen(pair.world.now)
-    while pair.core.pending or pair.board.pending:
-        pair.step()
+    pair.until(lambda: not (pair.core.pending or pair.board.pending))
     assert pair.at_board == [(Channel.CONTROL, b"one"), (Channel.CONTROL, b"two")]
     assert pair.at_host == [(Channel.EVENT, b"eins"), (Channel.EVENT, b"zwei")]

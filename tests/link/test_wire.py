@@ -39,10 +39,10 @@ def test_bad_vectors_are_refused(vector: dict[str, Any]) -> None:
         assert caught.value.crc is vector["crc"]
 
 
-@given(
-    st.integers(0, 255), st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=1024), st.data()
-)
-def test_any_frame_comes_back_at_both_ends(kind: int, channel: int, seq: int, payload: bytes, data: st.DataObject) -> None:
+@given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=1024), st.data())
+def test_any_frame_comes_back_at_both_ends(
+    kind: int, channel: int, seq: int, payload: bytes, data: st.DataObject
+) -> None:
     encoded = encode(kind, channel, seq, payload)
     assert encoded.index(0) == len(encoded) - 1 < wire.MAX_ENCODED
     assert decode(encoded[:-1]) == (kind, channel, seq, payload)
@@ -63,7 +63,11 @@ def test_both_ends_name_the_same_numbers() -> None:
     ours |= {name: value for name, value in vars(wire).items() if name.isupper() and isinstance(value, int)}
     theirs = {}
     for node in ast.parse((FIRMWARE / "wire.py").read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Call):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Call)
+        ):
             theirs[node.targets[0].id] = ast.literal_eval(node.value.args[0])
     shared = ours.keys() & theirs.keys()
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
@@ -77,7 +81,15 @@ def test_ack_round_trip() -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"\0\0\0", b"\0\0\1\0", b"\0\0\0\1", b"\0\0\0\0x", b"\0\0\xff\0" + bytes(4 * 255), b"\0\0\0\xff" + bytes(5 * 255)],
+    [
+        b"",
+        b"\0\0\0",
+        b"\0\0\1\0",
+        b"\0\0\0\1",
+        b"\0\0\0\0x",
+        b"\0\0\xff\0" + bytes(4 * 255),
+        b"\0\0\0\xff" + bytes(5 * 255),
+    ],
 )
 def test_acks_whose_counts_lie(payload: bytes) -> None:
     with pytest.raises(FrameError):

@@ -67,8 +67,20 @@ def build() -> dict[str, object]:
         for n in (0x01F0, 0x01F1, 0x01F2, 0x01F3, 0x01F4, 0x01F5)
     ]
     good += [
-        {"name": "ack", "type": 2, "channel": 0, "seq": 0, "payload": "fbff0102" + "fbfffbff" + "0200400000" + "03ffffffff"},
-        {"name": "ping", "type": 4, "channel": 0, "seq": 0, "payload": (0x0123456789ABCDEF).to_bytes(8, "little").hex()},
+        {
+            "name": "ack",
+            "type": 2,
+            "channel": 0,
+            "seq": 0,
+            "payload": "fbff0102" + "fbfffbff" + "0200400000" + "03ffffffff",
+        },
+        {
+            "name": "ping",
+            "type": 4,
+            "channel": 0,
+            "seq": 0,
+            "payload": (0x0123456789ABCDEF).to_bytes(8, "little").hex(),
+        },
         {"name": "pong", "type": 5, "channel": 0, "seq": 0, "payload": bytes(range(24)).hex()},
         {"name": "close", "type": 6, "channel": 0, "seq": 0, "payload": b"done".hex()},
         {"name": "type of the future", "type": 200, "channel": 9, "seq": 7, "payload": "00ff00"},

@@ -33,6 +33,9 @@ from bodydouble.link.wire import (
 HELLO_EVERY_S = 0.1
 RTO_MIN_S = 0.03
 RTO_MAX_S = 1.0
+NOTICE_S = 0.005
+PROBE_MIN_S = 0.05
+PROBE_MAX_S = 1.0
 PINGS_KEPT = 16
 COALESCE_BYTES = 4096
 TAKE_BYTES = 32768
@@ -89,6 +92,8 @@ class LinkCore:
         self._hello_at: float | None = None
         self._urgent: list[bytes] = []
         self._pings_due = 0
+        self._probe_at: float | None = None
+        self._probe_s = PROBE_MIN_S
         self._pings: deque[int] = deque(maxlen=PINGS_KEPT)
         # Receiving
         self._next = self._first
@@ -96,12 +101,14 @@ class LinkCore:
         self._gap = False
         self._gap_told = False
         self._gap_seq = 0
+        self._notice_at = 0.0
         # Sending: frames[tail:head] are kept until acknowledged, those from `sent` on are (again) to be written.
         self._frames: dict[int, bytes] = {}
         self._tail = self._sent = self._high = self._head = 0
         self._queues: dict[int, deque[bytes]] = {int(channel): deque() for channel in Channel}
         self._queued_bytes: dict[int, int] = dict.fromkeys(map(int, CREDITED), 0)
-        self._bulk_queued = self._others_queued = 0
+        self._bulk_queued = 0
+        self._queued = self._others_queued = 0
         self._limits: dict[int, int] = dict.fromkeys(map(int, CREDITED), 0)
         self._spent: dict[int, int] = dict.fromkeys(map(int, CREDITED), 0)
         self._timer = 0.0
@@ -143,6 +150,7 @@ class LinkCore:
                 hint="shorten it, or send it in pieces",
             )
         self._queues[channel].append(payload)
+        self._queued += 1
         if channel in self._queued_bytes:
             self._queued_bytes[channel] += len(payload)
             self._bulk_queued += len(payload)
@@ -161,7 +169,7 @@ class LinkCore:
     @property
     def pending(self) -> int:
         """Frames that are queued or not acknowledged yet."""
-        return ((self._head - self._tail) & SEQ_MASK) + sum(map(len, self._queues.values()))
+        return ((self._head - self._tail) & SEQ_MASK) + self._queued
 
     @property
     def unhurried(self) -> bool:
@@ -179,9 +187,12 @@ class LinkCore:
         """When `tick` will have something to do, or None."""
         if self._hello_at is not None:
             return self._hello_at
-        if self.state is State.OPEN and self._tail != self._sent:
-            return self._timer + self._rto_s
-        return None
+        if self.state is not State.OPEN:
+            return None
+        if self._tail != self._sent:
+            retransmit_at = self._timer + self._rto_s
+            return retransmit_at if self._probe_at is None else min(retransmit_at, self._probe_at)
+        return self._probe_at
 
     # --- time
 
@@ -192,7 +203,14 @@ class LinkCore:
             hello = Hello(VERSION, self._session, self._own_max, self._next)
             # The delimiter first: whatever stood unfinished on the wire must not swallow the hello.
             self._urgent.append(b"\0" + encode(FrameType.HELLO, 0, 0, hello.pack()))
-        if self.state is State.OPEN and self._tail != self._sent:
+        if self.state is not State.OPEN:
+            return
+        if self._probe_at is not None and now >= self._probe_at:
+            # Credit is as good as used up. Should the news of more have been lost, the answer to a ping repeats it.
+            self._probe_s = min(self._probe_s * 2, PROBE_MAX_S)
+            self._probe_at = now + self._probe_s
+            self.ping()
+        if self._tail != self._sent:
             if blocked:
                 self._timer = now
             elif now >= self._timer + self._rto_s:
@@ -227,7 +245,7 @@ class LinkCore:
         size = 0
         while size < TAKE_BYTES:
             seq = self._sent
-            if seq == self._head and not self._dequeue():
+            if seq == self._head and not self._dequeue(now):
                 return
             if seq == self._tail:
                 self._timer = now
@@ -240,11 +258,11 @@ class LinkCore:
             parts.append(frame)
             size += len(frame)
 
-    def _dequeue(self) -> bool:
+    def _dequeue(self, now: float) -> bool:
         # Numbers the next queued frame; queues stand in order of priority.
         if (self._head - self._tail) & SEQ_MASK >= WINDOW:
             return False
-        if not (self._bulk_queued or self._others_queued):
+        if not self._queued:
             return False
         for channel, queue in self._queues.items():
             if queue:
@@ -254,10 +272,13 @@ class LinkCore:
                     if (self._limits[channel] - spent) & 0x80000000:
                         continue
                     self._spent[channel] = spent
+                    if self._probe_at is None and self._starved(channel):
+                        self._probe_at, self._probe_s = now + PROBE_MIN_S, PROBE_MIN_S
                     self._queued_bytes[channel] -= length
                     self._bulk_queued -= length
                 else:
                     self._others_queued -= 1
+                self._queued -= 1
                 self._frames[self._head] = encode(_DATA, channel, self._head, queue.popleft())
                 self._head = (self._head + 1) & SEQ_MASK
                 self.stats.tx_frames += 1
@@ -309,17 +330,18 @@ class LinkCore:
                     stats.crc_errors += 1
                 else:
                     stats.bad_frames += 1
-                self._suspect()
+                self._suspect(now)
         if self._deframer.too_long != too_long:
             stats.bad_frames += self._deframer.too_long - too_long
-            self._suspect()
+            self._suspect(now)
         return events
 
-    def _suspect(self) -> None:
-        # What was broken may have been data: asking now spares the board's time-out.
-        if self.state is State.OPEN and not self._gap_told:
+    def _suspect(self, now: float) -> None:
+        # What was broken may have been data, or data written again: asking now spares the board's time-out.
+        if self.state is State.OPEN and (not self._gap_told or now >= self._notice_at):
             self._gap = self._gap_told = True
             self._gap_seq = self._next
+            self._notice_at = now + NOTICE_S
 
     def _delivered(self, channel: int, seq: int, payload: bytes, now: float, events: list[Event]) -> None:
         ahead = (seq - self._next) & SEQ_MASK
@@ -353,6 +375,12 @@ class LinkCore:
             if known is not None and 0 < (limit - known) & 0xFFFFFFFF < 0x80000000:
                 self._limits[channel] = limit
                 events.append(CreditRaised(channel))
+                if not any(map(self._starved, self._spent)):
+                    self._probe_at = None
+
+    def _starved(self, channel: int) -> bool:
+        spent = self._spent[channel]
+        return spent != 0 and (self._limits[channel] - spent) & 0xFFFFFFFF < MAX_PAYLOAD
 
     def _pinged(self, _channel: int, _seq: int, payload: bytes, now: float, _events: list[Event]) -> None:
         if len(payload) == PING.size and len(self._urgent) < PINGS_KEPT:
