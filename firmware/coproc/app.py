@@ -1,6 +1,7 @@
 # The co-processor's loop: hop by hop through the audio that has come in, the link polled between hops.
 #
 # A hop never blocks and allocates nothing; only what is told to the host (a wake, an endpoint, a reply) does.
+import gc
 import json
 from time import ticks_diff
 
@@ -22,6 +23,7 @@ from coproc.tasks.wake import Wake
 # the 30 ms window. The rest of the ring is what the host may send ahead.
 _HISTORY = const(60)
 _IDLE_MS = const(10)
+_AUDIT_LIMIT = const(16384)  # an audit that finds this much ends early, before the heap does
 _OUTBOX = const(32)
 
 IDLE = const(0)
@@ -43,6 +45,7 @@ class App:
         self._digest = tier.ring.digest
         self._ticks = port.ticks_us
         self._outbox = []
+        self._audit = self._audit_hops = self._audit_id = self._audit_from = 0
         self._granted = -1
         self._keep = 0
         self._audio_base = 0
@@ -125,8 +128,30 @@ class App:
                 self._woken(index, started)
             stats.endpoint_us += ticks_diff(ticks(), t2)
         stats.hop(ticks_diff(ticks(), started))
+        if self._audit:
+            self._audited()
 
     # --- what happens rarely
+
+    def audit(self, request, hops):
+        # Measures what `hops` hops allocate, link and all; `request` is answered with the bytes.
+        self._audit_hops = hops
+        self._audit = hops + 1
+        self._audit_id = request
+
+    def _audited(self):
+        self._audit -= 1
+        if self._audit == self._audit_hops:
+            gc.collect()
+            gc.disable()
+            self._audit_from = gc.mem_alloc()
+            return
+        used = gc.mem_alloc() - self._audit_from
+        if not self._audit or used > _AUDIT_LIMIT:
+            self._audit_hops -= self._audit
+            self._audit = 0
+            gc.enable()
+            self.tell(wire.CONTROL, {"id": self._audit_id, "ok": True, "bytes": used, "hops": self._audit_hops})
 
     def _woken(self, index, started):
         best = self.wake.best()

@@ -106,6 +106,14 @@ class Control:
         if not self._app.listen():
             raise Refused("a request is open already" if self._app.open else "no stream is running")
 
+    def op_audit(self, message, reply):
+        # Answered once that many hops have been heard: what they allocated, which ought to be nothing.
+        hops = message["hops"]
+        if not (self._app.state and 0 < hops < 1 << 20):
+            raise Refused("an audit needs a running stream and 1 hop or more")
+        self._app.audit(message["id"], hops)
+        reply["ok"] = None
+
     def op_stats(self, message, reply):
         self._report(reply)
 

@@ -55,7 +55,7 @@ class Answering:
         self._agent: Agent | LocalAgent | None = None
         self._client: MeteredClient | None = None
         # The acoustic models load on first use: making the recogniser costs nothing.
-        self._recogniser = SphinxRecogniser(seed=seed) if asr == "phone" or cloud.simulated else None
+        self._recogniser = SphinxRecogniser(seed=seed) if asr == "phone" or cloud.kind == "sim" else None
         if asr == "cloud" and self._recogniser:
             cloud.recognise = _in_the_cloud(self._recogniser)
         cloud.check()

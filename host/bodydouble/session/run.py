@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bodydouble.boards import open_board
+from bodydouble.boards import Board, open_board
 from bodydouble.errors import BodydoubleError, ExitCode
 from bodydouble.session.cloud import Cloud
 from bodydouble.session.player import Observer, Settings
 from bodydouble.session.result import Result
-from bodydouble.session.session import Asr, Session
+from bodydouble.session.session import Asr, Session, heap_needed
 from bodydouble.session.trace import Trace
 from bodydouble.streams import Source, open_sources
+
+HEAP_STEP_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Run:
     def __init__(self, options: RunOptions, cloud: Cloud, observer: Observer | None = None) -> None:
         self._options = options
         self._cloud = cloud
-        self.observer = observer
+        self.observer: Observer = observer or (lambda kind, facts: None)
         self.result = Result()
         self.trace = Trace()
 
@@ -54,13 +56,14 @@ class Run:
         except BodydoubleError as error:
             self._failed(str(error), type(error).__name__, error.exit_code)
             raise
+        except Exception as error:
+            # Not the session's own: standard output that takes no more, say, or a defect.
+            self._failed(str(error), type(error).__name__, ExitCode.EXPECTATION)
+            raise
 
     def _execute(self) -> Result:
         options = self._options
-        with (
-            self._source() as source,
-            open_board(options.board, tier=options.tier, heap_bytes=options.heap_bytes) as board,
-        ):
+        with self._source() as source, self._board() as board:
             session = Session(
                 board,
                 self._cloud,
@@ -74,6 +77,20 @@ class Run:
             self.result, self.trace = session.result, session.trace
             with session:
                 return session.play(source)
+
+    def _board(self) -> Board:
+        # More words than a board's own heap holds: an emulated one is given what they need, and it is said.
+        options = self._options
+        board = open_board(options.board, tier=options.tier, heap_bytes=options.heap_bytes)
+        lacks = heap_needed(options.wake) - board.info["heap_free"]
+        if lacks <= 0 or options.heap_bytes or not board.kind.emulated:
+            return board
+        heap_bytes = board.info["heap_bytes"] + -(-lacks // HEAP_STEP_BYTES) * HEAP_STEP_BYTES
+        board.close()
+        self.observer(
+            "heap", {"words": len(options.wake), "own_bytes": board.info["heap_bytes"], "heap_bytes": heap_bytes}
+        )
+        return open_board(options.board, tier=options.tier, heap_bytes=heap_bytes)
 
     def _source(self) -> Source:
         options = self._options

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from bodydouble.clock import Clock, monotonic
-from bodydouble.errors import BodydoubleError, InputError
+from bodydouble.errors import BodydoubleError, ExitCode, InputError
 from bodydouble.session.cloud import Cloud
 from bodydouble.session.player import RATE_HZ, Observer, Player, Recording, Settings
 from bodydouble.session.result import Result
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from bodydouble.streams import Source
 
 DEFAULT_WAKE = ("alexa",)
+LOADED_BYTES = 4096
+"""What a loaded plan takes on the board beside its bytes and its arena."""
+SPARE_BYTES = 24 * 1024
+"""What must stay free on the board for its events and the link."""
 Asr = Literal["phone", "cloud"]
 
 
@@ -58,6 +62,7 @@ class Session:
         self._home = home
         self._seed = seed
         self._clock = clock
+        self._settings = settings
         self._stack = ExitStack()
         self._desk: Desk | None = None
         self._player = Player(board, None, settings, clock=clock, observer=observer)
@@ -102,6 +107,9 @@ class Session:
         except BodydoubleError as error:
             player.fail(error, int(error.exit_code), type(error).__name__)
             raise
+        except Exception as error:
+            player.fail(error, int(ExitCode.EXPECTATION), type(error).__name__)
+            raise
         finally:
             self.result.input = _describe_input(source)
         return self.result
@@ -125,14 +133,21 @@ class Session:
         # Slow imports happen on a thread of their own while the board starts and the first audio streams.
         from bodydouble.session.answering import Answering  # noqa: PLC0415
 
-        answering = Answering(self._cloud, asr=self._asr, home=self._home, seed=self._seed, clock=self._clock)
+        answering = Answering(
+            self._cloud,
+            asr=self._asr,
+            home=self._home,
+            seed=self._seed,
+            clock=self._clock,
+            local_only=self._settings.local_only,
+        )
         self._stack.callback(answering.close)
         threading.Thread(target=answering.prewarm, name="bodydouble-prewarm", daemon=True).start()
         self._player.attach(answering.desk)
 
     def _describe(self, settings: Settings) -> None:
         self.result.board = dict(self.board.info)
-        self.result.cloud = self._cloud.describe()
+        self.result.cloud = (Cloud(kind="none") if settings.local_only else self._cloud).describe()
         self.result.options = {
             "wake": [word.name for word in self._words],
             "compat": settings.compat,
@@ -141,6 +156,14 @@ class Session:
             "privacy": "local-only" if settings.local_only else "normal",
             "seed": self._seed,
         }
+
+
+def heap_needed(wake: Iterable[str]) -> int:
+    """Bytes of free heap that a board needs to listen for these words."""
+    from bodydouble.compiler.cache import load_plan  # noqa: PLC0415 - only when something is loaded
+
+    plans = [load_plan(word.path) for word in find_words(list(wake))]
+    return sum(len(plan.blob) + plan.arena_bytes + LOADED_BYTES for plan in plans) + SPARE_BYTES
 
 
 def _recordings(source: Source) -> list[Recording]:

@@ -81,6 +81,11 @@ class Story:
         for warning in facts["warnings"]:
             self._line("!", Text(warning), "yellow")
 
+    def _heap(self, facts: dict[str, Any]) -> None:
+        text = f"these wake words need more than the board's {facts['own_bytes'] // 1024} KiB of heap: "
+        text += f"it was given {facts['heap_bytes'] // 1024} KiB"
+        self._line("!", Text(text), "yellow")
+
     def _wake(self, facts: dict[str, Any]) -> None:
         line = Text("heard ") + Text(facts["model"], "bold green") + Text(f" at {facts['t']:.2f} s")
         line += Text(f", score {facts['score']:.2f}", "dim")

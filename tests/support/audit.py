@@ -1,0 +1,42 @@
+"""Measures on a running board what eventless hops allocate, link included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bodydouble.boards import open_board
+from bodydouble.compiler.cache import load_plan
+from bodydouble.link.wire import Channel
+from bodydouble.session.words import find_words
+
+PIECE = 960
+
+
+def audit(words: list[str], hops: int, tier: str | None = None) -> dict[str, Any]:
+    """Bytes that `hops` hops of noise allocate on a `unix` board with `words` loaded, and how low its heap went."""
+    noise = np.random.default_rng(5).normal(0, 500, 160 * (hops + 300)).astype("<i2").tobytes()
+    with open_board("unix", tier=tier) as board:
+        free = []
+        for word in find_words(words):
+            plan = load_plan(word.path)
+            reply = board.upload(word.name, plan.blob, arena=plan.arena_bytes, **word.rule("esphome"))
+            free.append(reply["heap_free"])
+        board.request("start")
+        ident = board._ask("audit", {"hops": hops})
+        connection = board.connection
+        for at in range(0, len(noise), PIECE):
+            while connection.credit(Channel.AUDIO) < PIECE:
+                assert not board.poll(0.05), "an audit's hops must be eventless"
+            connection.send(Channel.AUDIO, noise[at : at + PIECE])
+            board.poll(0.0)
+        report = board._reply(ident, "audit", 10.0)
+        stats = board.request("stats")["stats"]
+        return {
+            **report,
+            "heap_bytes": board.info["heap_bytes"],
+            "heap_free_after_imports": board.info["heap_free"],
+            "heap_free_after_models": free,
+            "heap_low": stats["heap_low"],
+        }
