@@ -483,7 +483,7 @@ def test_fields_that_are_not_known_are_ignored(cloud: CloudServer) -> None:
 def test_a_body_that_is_too_large(cloud: CloudServer, bedrock: Any) -> None:
     """The client hears why, boto3 too, and the service is there for the next."""
     with pytest.raises(ClientError) as caught:
-        ask(bedrock, user("x" * (MAX_BODY_BYTES + 1)))
+        ask(bedrock, user("x" * (MAX_BODY_BYTES + 8_000_000)))
     assert caught.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
     assert f"larger than {MAX_BODY_BYTES} bytes" in str(caught.value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import RemoteDisconnected
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from bodydouble.cloud.faults import KINDS, Fault
 from bodydouble.cloud.server import CloudServer
 from bodydouble.errors import ExitCode
 from cloud.kit import client, user
+from cloud.test_api import converse_path, post
 
 STREAM = [False, True]
 
@@ -28,7 +31,10 @@ def failing(fault: str, attempts: int = 1) -> Iterator[tuple[CloudServer, Any]]:
 
 def call(server: CloudServer, bedrock: Any, stream: bool) -> Any:
     request = {"modelId": server.model_id, "messages": [user("hello")]}
-    return list(bedrock.converse_stream(**request)["stream"]) if stream else bedrock.converse(**request)
+    if not stream:
+        return bedrock.converse(**request)
+    with closing(bedrock.converse_stream(**request)["stream"]) as events:
+        return list(events)
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +70,14 @@ def test_a_dropped_connection(stream: bool) -> None:
         assert server.requests == 3
 
 
+def test_a_connection_is_dropped_whoever_it_says_it_is() -> None:
+    """A forwarding header does not stand in for the client's own address."""
+    with CloudServer(fault="drop") as server:
+        body = json.dumps({"messages": [user("hello")]}).encode()
+        with pytest.raises((RemoteDisconnected, ConnectionResetError)):
+            post(server, converse_path(), body, **{"X-Forwarded-For": "10.0.0.1"})
+
+
 @pytest.mark.parametrize("stream", STREAM)
 @pytest.mark.parametrize("fault", ["throttle:2", "unavailable:2", "drop:2"])
 def test_a_client_that_tries_again_gets_through(fault: str, stream: bool) -> None:
@@ -79,8 +93,8 @@ def test_a_stream_that_breaks() -> None:
     with failing("midstream", attempts=3) as (server, bedrock):
         response = bedrock.converse_stream(modelId=server.model_id, messages=[user("hello")])
         seen: list[str] = []
-        with pytest.raises(EventStreamError) as caught:
-            seen.extend(next(iter(event)) for event in response["stream"])
+        with closing(response["stream"]) as stream, pytest.raises(EventStreamError) as caught:
+            seen.extend(next(iter(event)) for event in stream)
         assert seen == ["messageStart", "contentBlockDelta"]
         assert caught.value.response["Error"]["Code"] == "modelStreamErrorException"
         assert "failed while it was answering" in str(caught.value)

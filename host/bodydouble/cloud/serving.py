@@ -58,6 +58,7 @@ def make_server(app: ASGIApp, connections: Connections, woken: asyncio.Event, gr
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # a client is who it is, whatever it says about itself
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(grace_s)),
