@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodydouble.errors import ExitCode, InputError
@@ -150,6 +150,7 @@ def test_own_devices_are_checked() -> None:
             Home(devices=[switch(name, "kitchen")])
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["milk", "eggs", "bread"]), st.integers(1, 40), st.booleans()), max_size=12)
 )
@@ -218,8 +219,8 @@ def test_another_programs_database(tmp_path: Path) -> None:
 def test_cut_off_file(tmp_path: Path, keep: float) -> None:
     path = tmp_path / "home.db"
     with Home(path) as home:
-        for number in range(150):
-            home.add_shopping(f"thing {number}")
+        for number in range(20):
+            home.add_shopping(f"thing {number} " * 100)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
     assert error_of(path).message == f"{path} is damaged or not a home"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodydouble.phone.home import Home
@@ -148,6 +148,7 @@ SAID = st.sampled_from([None, "yes", "no", "unlock the front door", "turn on the
 CALL = st.tuples(st.sampled_from(["front door", "back door"]), st.booleans())
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 70), SAID, st.lists(CALL, max_size=3)), max_size=8))
 def test_no_order_of_calls_opens_unasked(turns: list[tuple[float, str | None, list[tuple[str, bool]]]]) -> None:
     guard, now_s = LockGuard(), 0.0

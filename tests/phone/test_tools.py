@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodydouble.phone.default_home import light, sensor
@@ -185,6 +185,7 @@ ARGUMENTS = ["name", "area", "kind", "state", "percent", "confirmed", "seconds",
 LIKELY = st.sampled_from(["front door", "fan", "kitchen", "light", "on", 5, True, "x"])
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.dictionaries(st.sampled_from(ARGUMENTS), LIKELY | JSON) | JSON)))
 def test_no_call_raises_or_opens_a_lock(calls: list[tuple[str, object]]) -> None:
     tools = Tools(Home())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodydouble.phone.weather import CONDITIONS, Forecast, Weather
@@ -20,6 +20,7 @@ def test_same_seed_place_and_day_give_the_same_everywhere() -> None:
 GOLDEN = Forecast(date(2026, 11, 25), "stormy", 7, 1, 98)
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.dates(), st.integers(), st.text(max_size=10))
 def test_plausible(day: date, seed: int, place: str) -> None:
     forecast = Weather(seed, place).forecast(day)

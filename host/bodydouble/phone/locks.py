@@ -15,9 +15,9 @@ _SPACE = re.compile(r"[^a-z0-9']+")
 WAKE_WORDS = ("alexa", "hey jarvis", "okay nabu", "hey mycroft")
 _WAKE = re.compile(rf"(?:{'|'.join(WAKE_WORDS)}) ")
 _YES = re.compile(
-    r"(?:yes|yeah|yep|sure|correct|confirm|confirmed|i confirm|go ahead|do it|of course)"
+    r"(?:yes|yeah|yep|yup|sure|correct|confirm|confirmed|i confirm|go ahead|do it|of course|absolutely)"
     r"(?: please| sure| go ahead| do it| confirm| i confirm)?"
-    r"(?: (?:unlock|open) (?:it|the (?P<name>[a-z0-9' ]+?)))?(?: please)?"
+    r"(?: (?:unlock|open) (?:it|them|the (?P<name>[a-z0-9' ]+?)))?(?: please)?"
 )
 
 
