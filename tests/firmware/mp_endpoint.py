@@ -12,7 +12,7 @@ tier = __import__("coproc.audio.endpoint_" + sys.argv[1], None, None, ("x",))
 endpointer = endpoint.Endpointer(tier, json.loads(sys.argv[3]) if len(sys.argv) > 3 else {})
 features = array("H", bytes(80))
 head = bytearray(8)
-with open(sys.argv[2], "rb") as file:
+with open(sys.argv[2], "rb") as file:  # noqa: PTH123  MicroPython has no pathlib
     while file.readinto(head) == 8:
         frames, arm = struct.unpack("<ii", head)
         endpointer.reset()

@@ -276,11 +276,12 @@ def _request(text: str, voice: Voice, pause_s: float, cache: Path | None) -> Sam
 def generate(corpus: Corpus, count: int, seed: int, cache: Path | None = None) -> list[Utterance]:
     """`count` utterances drawn from a corpus, the same for the same seed.
 
-    Each is 1.5 s of background, "alexa", a pause of 0 to 2 s, the request (every third that has a place for it with a
-    pause of 0.2 to 0.5 s inside), 2 s of background. The wake is decided 150 ms before to 300 ms after the word's end.
-    Two fifths are clean (every other one digital silence, else dithered by one bit), the others have white or pink
-    noise 10 dB below the mean power of the request while it is spoken. The level varies by 16 to 26 dB. The true start and
-    end bound the 10 ms blocks within 30 dB of the clean request's loudest.
+    Each is 1.5 s of background, "alexa", a pause of 0 to 2 s, the request, 2 s of background. Two thirds of the
+    requests that have a place for it pause for 0.2 to 0.5 s inside. The wake is decided 150 ms before to 300 ms after
+    the word's end; a request of one word waits for that, since glued to the wake word it sounds like its tail. Two
+    fifths are clean (every other one digital silence, else dithered by one bit), the others have white or pink noise
+    10 dB below the mean power of the request while it is spoken. Levels vary by 16 to 26 dB. The true start and end
+    bound the 10 ms blocks within 30 dB of the clean request's loudest.
     """
     rng = np.random.default_rng(seed)
     voices = [corpus.voices[index % len(corpus.voices)] for index in range(count)]
@@ -289,9 +290,10 @@ def generate(corpus: Corpus, count: int, seed: int, cache: Path | None = None) -
         text = corpus.sentences[int(rng.integers(len(corpus.sentences)))]
         condition = str(rng.choice(CONDITIONS, p=SHARES))
         pause_s = float(np.round(rng.uniform(0.2, 0.5), 2)) if "|" in text and rng.random() < 2 / 3 else 0.0
-        gap_s = (0.0, float(rng.uniform(0.05, 0.6)), float(rng.uniform(0.6, 2.0)))[
-            int(rng.choice(3, p=(0.2, 0.5, 0.3)))
-        ]
+        pauses_s = (0.0, float(rng.uniform(0.05, 0.6)), float(rng.uniform(0.6, 2.0)))
+        gap_s = pauses_s[int(rng.choice(3, p=(0.2, 0.5, 0.3)))]
+        if " " not in text:
+            gap_s = max(gap_s, 0.3)
         word, request = synthesise("alexa", voice, cache), _request(text, voice, pause_s, cache)
         lead = np.concatenate([silence(LEAD_S), word])
         head = np.concatenate([lead, silence(gap_s)])

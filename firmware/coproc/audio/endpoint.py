@@ -19,12 +19,13 @@ LONGEST = const(4)  # cut: still speaking after the longest utterance
 
 # Milliseconds, but for the threshold: name, default, least, most.
 CONFIG = (
-    ("silence_ms", 720, 510, 750),  # trailing silence that ends an utterance; the board's memory of audio bounds it
-    ("minimum_ms", 50, 10, 200),  # speech that makes an onset
+    ("silence_ms", 740, 510, 750),  # trailing silence that ends an utterance; the board's memory of audio bounds it
+    ("minimum_ms", 80, 10, 200),  # speech that makes an onset
     ("longest_ms", 15000, 1000, 60000),  # an utterance is cut here
     ("nothing_ms", 4000, 2010, 60000),  # silence after the wake that means nobody spoke
-    ("tail_ms", 200, 0, 1000),  # speech that goes on no longer than this after the wake is still the wake word
-    ("threshold", 165, 50, 600),  # mean feature of a patch above which it is speech
+    ("tail_ms", 220, 0, 1000),  # speech that goes on no longer than this after the wake is still the wake word
+    ("look_back_ms", 270, 100, 600),  # how far an onset may lie back: the loop keeps this, the pre-roll and 30 ms
+    ("threshold", 170, 50, 600),  # mean feature of a patch above which it is speech
 )
 
 _HOP_MS = const(10)
@@ -37,10 +38,8 @@ _RISE = const(27)  # the tercile's steps per frame: up one unit a cell, or down 
 _FALL = const(54)
 _CEILING = const(9450)  # 350 a cell: other voices may not lift the threshold above a speaker's own vowels
 _JOIN = const(6)  # frames that are not hot and do not end a run of hot ones
-_LAG = const(2)  # a patch stays loud for a while after the speech that filled it
-_LEAD = const(6)  # and an onset shows when half of one is filled
+_LEAD = const(6)  # frames of speech that a patch needs to become hot
 _NEAR = const(45)  # speech found this soon after the wake may have begun at the wake
-_LOOK_BACK = const(27)  # frames that an onset may lie back: with the pre-roll, what the loop keeps of the audio
 _PAST = const(16)  # ambience of the past, one value in 8 frames
 
 
@@ -61,6 +60,7 @@ class Endpointer:
         self._longest = values["longest_ms"] // _HOP_MS
         self._nothing = values["nothing_ms"] // _HOP_MS
         self._tail = values["tail_ms"] // _HOP_MS
+        self._look_back = values["look_back_ms"] // _HOP_MS
         self._floor = values["threshold"] * _CELLS
         self._patch = kernels.level
         self._rows = array("H", bytes(2 * _FRAMES * _CHANNELS))
@@ -164,14 +164,14 @@ class Endpointer:
 
     def _begin(self, onset, hop):
         self.speaking = True
-        self.onset = max(onset, hop - _LOOK_BACK)
-        self.last_speech = max(self.onset, hop - _LAG)
+        self.onset = max(onset, hop - self._look_back)
+        self.last_speech = hop
         return ONSET
 
     def _follow(self, hot, hop):
         if hot:
-            self.last_speech = hop - _LAG
-        elif hop - self.last_speech >= self._silence + _LAG:
+            self.last_speech = hop
+        elif hop - self.last_speech >= self._silence:
             return END
         if hop - self.onset >= self._longest:
             return LONGEST
