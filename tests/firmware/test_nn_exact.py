@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from bodydouble.compiler import Plan, compile_model
 from support import nn, pymicro
 from support.graphs import RandomGraph
 from support.micropython import ROOT
+from support.tflite_build import GraphBuilder
 
 MODELS = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
 SOURCES = Path(pymicro_wakeword.__file__).parent / "models"
@@ -149,6 +151,45 @@ def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:
     assert found.values > 20_000
 
 
+@cache
+def _requantisation_jobs() -> list[Job]:
+    """Models whose sums are their biases: each factor from 2**-23 to above 1 on sums at and around its ties."""
+    rng = np.random.default_rng(9)
+    factors = [2.0**-k for k in range(24)] + [float(2.0**-k * rng.uniform(0.5, 1)) for k in range(24)]
+    factors += [1.0, 1.5, 2.0, 3.7, 64.0, 1000.0]
+    jobs = []
+    for number, factor in enumerate(factors):
+        out_zero = int(rng.choice([-128, 0, 3, 127]))
+        ties = (rng.integers(-260, 260, 512) + 0.5) / factor
+        around = ties + rng.integers(-2, 3, 512)
+        anywhere = rng.uniform(-300 / factor, 300 / factor, 256)
+        sums = np.clip(
+            np.concatenate([ties, around, anywhere]), -(2**21) / max(factor, 1e-3), 2**21 / max(factor, 1e-3)
+        )
+        biases = np.clip(sums, -(2**30), 2**30).astype(np.int32)
+        channels = len(biases)
+        b = GraphBuilder()
+        x = b.tensor((1, 1, 1, 1), 1.0, -128)
+        w = b.tensor((channels, 1, 1, 1), factor, 0, data=np.ones((channels, 1, 1, 1), np.int8))
+        bias = b.tensor((channels,), 1.0, 0, "INT32", biases)
+        y = b.tensor((1, 1, 1, channels), 1.0, out_zero)
+        b.op("CONV_2D", [x, w, bias], [y], padding=1, strideH=1, strideW=1, fusedActivationFunction=number % 2)
+        data = b.build([x], [y])
+        jobs.append((f"factor {factor:g}", data, compile_model(data, "m"), np.array([-128, -127, 5], np.int8)))
+    return [(name, data, plan, inputs.reshape(-1, 1, 1, 1, 1)) for name, data, plan, inputs in jobs]
+
+
+@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+def test_requantisation(tier: str) -> None:
+    _check(_requantisation_jobs(), tier, 64, trace=False)
+
+
+@pytest.mark.micropython32
+@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+def test_requantisation_on_32_bits(tier: str) -> None:
+    _check(_requantisation_jobs(), tier, 32, trace=False)
+
+
 def test_limbs_on_64_bits(tmp_path: Path) -> None:
     """The 32-bit path of the requantisation gives the same on a 64-bit build, where it is forced here."""
     kernels = ROOT / "firmware" / "coproc" / "nn" / "kernels_viper.py"
@@ -158,7 +199,7 @@ def test_limbs_on_64_bits(tmp_path: Path) -> None:
     package.mkdir(parents=True)
     (package / "kernels_viper.py").write_text(source.replace("wide = sign << 1", "wide = 0"))
     (package / "plan.py").write_text((kernels.parent / "plan.py").read_text())
-    jobs = _graphs(range(300, 340)) + [_job(name, _random(60, 3)) for name in MODELS]
+    jobs = _requantisation_jobs() + _graphs(range(300, 340)) + [_job(name, _random(60, 3)) for name in MODELS]
     forced = nn.run_on_board([nn.BoardJob(plan, inputs) for _, _, plan, inputs in jobs], "viper", path=tmp_path)
     usual = nn.run_on_board([nn.BoardJob(plan, inputs) for _, _, plan, inputs in jobs], "viper")
     for (name, _, _, _), a, b in zip(jobs, forced, usual, strict=True):

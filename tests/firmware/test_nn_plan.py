@@ -26,7 +26,7 @@ def _plan(folder: Path, name: str) -> Path:
 def test_damaged_and_hostile_plans(tier: str, tmp_path: Path, soak: bool) -> None:
     """Every truncation and flipped byte is refused; with the hash made right, nothing leaves the arena."""
     flips = ran = 0
-    for seed in (2, 15, 21, 30):  # between them: every kind of record
+    for seed in (2, 15, 30, 88):  # between them: every kind of record, and a convolution that gathers
         plan = compile_model(RandomGraph(seed).build(), f"graph {seed}")
         assert plan.macs < 20_000
         path = tmp_path / "plan"
