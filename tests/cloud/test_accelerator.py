@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodydouble.cloud.accelerator import Accelerator, Fleet
@@ -78,6 +78,7 @@ def test_the_formula_by_hand() -> None:
     assert accelerator.prefill_s(1) == pytest.approx(0.008 + read + cache_per_token + allreduce)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200), st.integers(1, 100_000))
 def test_decoding_is_the_sum_of_its_tokens(tokens: int, context: int) -> None:
     accelerator = Accelerator(find_model("llama-3.1-8b"), Fleet.parse("h100:1"))
@@ -85,6 +86,7 @@ def test_decoding_is_the_sum_of_its_tokens(tokens: int, context: int) -> None:
     assert accelerator.decode_s(tokens, context) == pytest.approx(total)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 50_000), st.integers(1, 50_000))
 def test_a_longer_prompt_is_never_sooner(one: int, other: int) -> None:
     accelerator = Accelerator(find_model("llama-3.1-8b"), Fleet.parse("inf2:2"))

@@ -215,11 +215,7 @@ def test_words_for_failures(brain: RuleBrain) -> None:
 
 
 any_json = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
@@ -247,7 +243,7 @@ _BRAIN = RuleBrain()
 WORDS = ["and", "the", "turn", "on", "off", "lock", "unlock", "add", "order", "set", "timer", "for", "5", "minutes"]
 
 
-@settings(deadline=2000, max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from([*WORDS, *LIGHTS, *LOCKS]), max_size=40))
 def test_word_salad_is_answered_in_time(words: list[str]) -> None:
     """No sentence, however it is put together, keeps the brain busy for long."""
@@ -362,6 +358,7 @@ def test_lock_and_unlock_are_never_taken_for_one_another() -> None:
     assert understand("nlock the front door", REGISTRY, matcher) == []
 
 
+@settings(deadline=None)
 @given(st.text("abc ", max_size=8), st.text("abc ", max_size=8), st.integers(0, 4))
 def test_edit_distance(one: str, other: str, limit: int) -> None:
     exact = _distance(one, other)

@@ -66,6 +66,7 @@ def test_events_and_exceptions() -> None:
     assert json.loads(second[1]) == {"message": "slow down"}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60))
 def test_a_flipped_bit_is_noticed(position: int) -> None:
     """The checksums are where the decoder looks for them: no byte is outside of them."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bodydouble.cloud.converse import ToolResultBlock
 
 MAX_DETAIL = 200
+LARGEST_NUMBER = 10**9
 CONFIRMATION = "confirmation_required"
 
 
@@ -48,13 +49,19 @@ class Outcome:
 
     def number(self, name: str) -> float | None:
         """A fact, or else the argument of that name, as a number."""
-        value = self.facts.get(name, self.input.get(name))
-        return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        return _number(self.facts.get(name, self.input.get(name)))
 
     @property
     def unconfirmed(self) -> bool:
         """Whether the tool asks for the user's word first."""
         return self.facts.get("status") == CONFIRMATION
+
+
+def _number(value: object) -> float | None:
+    """`value` where it is a number that can be said."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) <= LARGEST_NUMBER else None  # false for what is no number, too
 
 
 def _parsed(text: str) -> Any:
@@ -180,15 +187,14 @@ def _shown(outcome: Outcome) -> str:
 
 
 def _counted(item: str, quantity: object) -> str:
-    several = isinstance(quantity, (int, float)) and not isinstance(quantity, bool) and quantity > 1
-    return f"{quantity} {item}" if several else item
+    several = _number(quantity)
+    return f"{_plain(several)} {item}" if several is not None and several > 1 else item
 
 
 def _timer(facts: Mapping[str, Any], key: str) -> str:
-    label, seconds = facts.get("label"), facts.get(key)
+    label, seconds = facts.get("label"), _number(facts.get(key))
     named = f"{label} timer" if isinstance(label, str) and label else "timer"
-    known = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    return f"{named} for {duration(float(seconds or 0))}" if known and key == "seconds" else named
+    return named if seconds is None else f"{named} for {duration(seconds)}"
 
 
 def _timer_set(outcome: Outcome) -> str:
@@ -205,9 +211,7 @@ def _timers(outcome: Outcome) -> str:
     if not timers:
         return "No timer is running."
     return " ".join(
-        f"Your {_timer(entry, '')} has {duration(float(left))} left."
-        for entry in timers
-        if isinstance(left := entry.get("remaining_s", 0), (int, float))
+        f"Your {_timer(entry, '')} has {duration(_number(entry.get('remaining_s')) or 0)} left." for entry in timers
     )
 
 
@@ -242,7 +246,7 @@ def _anything(outcome: Outcome) -> str:
 
 
 def _short(value: object) -> bool:
-    return isinstance(value, (str, int, float))
+    return isinstance(value, str) or _number(value) is not None
 
 
 def _plain(number: float | None) -> str:
