@@ -113,7 +113,7 @@ def test_timers_run_on_the_injected_clock() -> None:
     home.set_timer(600, "Pasta")
     home.set_timer(60)
     assert [(timer.label, timer.remaining_s) for timer in home.timers()] == [("", 60), ("pasta", 600)]
-    with pytest.raises(HomeError, match=r"several timers are running \(say which: one of 60 seconds, pasta\)"):
+    with pytest.raises(HomeError, match=r"several timers are running \(say which: one of 1 minute, pasta\)"):
         home.cancel_timer()
     clock.advance(61)
     assert [timer.label for timer in home.timers()] == ["pasta"]

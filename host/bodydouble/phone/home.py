@@ -356,7 +356,14 @@ def _timer(row: sqlite3.Row, now: float) -> Timer:
 
 
 def _timer_names(timers: list[Timer]) -> str:
-    return ", ".join(timer.label or f"one of {timer.seconds:g} seconds" for timer in timers)
+    return ", ".join(timer.label or f"one of {_length(timer.seconds)}" for timer in timers)
+
+
+def _length(seconds: float) -> str:
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}{'s' if seconds != size else ''}"
+    return f"{seconds:g} seconds"
 
 
 def _spoken(name: str) -> str:

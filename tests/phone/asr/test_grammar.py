@@ -56,6 +56,12 @@ def test_what_a_home_lacks_cannot_be_said() -> None:
     assert "dim" in small.words
 
 
+def test_synonyms_may_be_said() -> None:
+    jsgf = draw(Vocabulary(lights=("bedroom lamp",), areas=("hallway", "lampwick"))).jsgf
+    assert "<light> = bedroom lamp | bedroom light;" in jsgf
+    assert "<area> = hallway | hall | lampwick;" in jsgf
+
+
 def test_names_that_nobody_can_pronounce_are_left_out() -> None:
     vocabulary = Vocabulary(lights=("kitchen light", "xqzt lamp"))
     kept = draw(vocabulary, draw(vocabulary).words - {"xqzt"})

@@ -20,6 +20,16 @@ GROCERIES = (
 )  # fmt: skip
 TIMER_LABELS = ("pasta", "egg", "tea", "pizza", "oven", "laundry", "rice", "cake", "bread")
 
+# What people say for a word of a name; the model knows which device is meant.
+SYNONYMS = (
+    ("hallway", "hall"),
+    ("lamp", "light"),
+    ("light", "lamp"),
+    ("television", "tv"),
+    ("coffee machine", "coffee maker"),
+    ("living room", "lounge"),
+)
+
 # The weights are prior odds (JSGF's /n/). The two words that differ by one short syllable are the dangerous pair:
 # an unlock that is heard as a lock is said again, so the odds are on lock; and no unlock opens without a yes.
 TEMPLATES = (
@@ -29,6 +39,7 @@ TEMPLATES = (
     "(turn | switch) (on | off) [all] the lights in the <area>",
     "(turn | switch) (on | off) the <area> lights",
     "(dim | set) the <light> to <percent> percent",
+    "(dim | brighten) (the <light> | the lights [in the <area>])",
     "set the <light> brightness to <percent> percent",
     "set the brightness of the <light> to <percent> percent",
     "set the <thermostat> to <degrees> [degrees]",
@@ -114,7 +125,7 @@ def draw(vocabulary: Vocabulary, can_say: Iterable[str] | None = None) -> Gramma
     known = None if can_say is None else set(can_say)
 
     def names(*groups: tuple[str, ...]) -> list[str]:
-        spoken = dict.fromkeys(spell(name) for group in groups for name in group)
+        spoken = dict.fromkeys(said for group in groups for name in group for said in _also(spell(name)))
         return [name for name in spoken if name and (known is None or known.issuperset(name.split()))]
 
     ones, teens, tens = " | ".join(_ONES), " | ".join(_TEENS), " | ".join(_TENS)
@@ -167,6 +178,12 @@ def spell(name: str) -> str:
     """`name` as it is spoken: numbers as words, hyphens as spaces."""
     words = re.sub(r"\d+", lambda match: f" {number_words(int(match[0]))} ", name.casefold().replace("-", " "))
     return " ".join(_NOT_A_WORD.sub(" ", words).split())
+
+
+def _also(name: str) -> list[str]:
+    """`name` and what people say for it."""
+    others = [re.sub(rf"\b{word}\b", said, name) for word, said in SYNONYMS]
+    return list(dict.fromkeys([name, *others]))
 
 
 def number_words(number: int) -> str:
