@@ -33,7 +33,7 @@ SCRIPT = ROOT / "tests" / "firmware" / "mp_nn_bench.py"
 
 def board_us(plan: Plan, tier: str, bits: int = 64) -> list[float]:
     """Microseconds per inference, then per operation."""
-    rounds = ("30", "100") if tier == "viper" else ("3", "5")
+    rounds = ("300", "20") if tier == "viper" else ("5", "2")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "plan")
         path.write_bytes(plan.blob)
