@@ -15,6 +15,8 @@ from bodydouble.session.trace import Trace
 from bodydouble.streams import Source, open_sources
 
 HEAP_STEP_BYTES = 32 * 1024
+HEAP_MARGIN_BYTES = 48 * 1024
+"""What a board is given beyond the bytes that it lacks: its free heap is in pieces, a plan must find a whole one."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Run:
         lacks = heap_needed(options.wake) - board.info["heap_free"]
         if lacks <= 0 or options.heap_bytes or not board.kind.emulated:
             return board
-        heap_bytes = board.info["heap_bytes"] + -(-lacks // HEAP_STEP_BYTES) * HEAP_STEP_BYTES
+        heap_bytes = board.info["heap_bytes"] + -(-(lacks + HEAP_MARGIN_BYTES) // HEAP_STEP_BYTES) * HEAP_STEP_BYTES
         board.close()
         self.observer(
             "heap", {"words": len(options.wake), "own_bytes": board.info["heap_bytes"], "heap_bytes": heap_bytes}
