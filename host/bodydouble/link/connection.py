@@ -138,7 +138,7 @@ class Connection:
                     if self._sync.synced:
                         return self.clock_error_us
                     raise NoAnswerError(f"the board did not answer a ping within {timeout_s:g} s", hint="reset it")
-                if now > self._pinged + RESYNC_S / 4:
+                if now >= self._pinged + RESYNC_S / 4:
                     self._ping()  # a ping is sent once: a lost one is replaced
                 self._pump(min(until, self._pinged + RESYNC_S / 4))
         return self.clock_error_us

@@ -14,8 +14,6 @@ import serial
 
 from bodydouble.link.errors import PortError, StreamClosedError
 
-_READ = select.POLLIN | select.POLLHUP | select.POLLERR
-
 
 class ByteStream(Protocol):
     """Bytes both ways, never blocking but in `wait`."""
@@ -105,11 +103,13 @@ class SerialStream:
 
     def __init__(self, url: str, *, baudrate: int = 115200) -> None:
         try:
-            self._port: Any = serial.serial_for_url(url, baudrate=baudrate, timeout=0, write_timeout=0)
+            self._port: Any = serial.serial_for_url(url, baudrate=baudrate, timeout=0)
         except (serial.SerialException, ValueError, OSError) as error:
             raise PortError(f"cannot open {url}: {error}", hint="name a port that exists and is free") from error
         self._url = url
         self._closed = False
+        if self.fileno() is not None:
+            self._port.write_timeout = 0  # the others (loop, rfc2217) take everything at once
 
     def fileno(self) -> int | None:
         """The port's descriptor; None for ports that have none."""
@@ -129,6 +129,13 @@ class SerialStream:
 
     def write(self, data: bytes) -> int:
         """Write what goes at once; returns how many bytes did."""
+        descriptor = self.fileno()
+        if descriptor is not None:
+            # pyserial's write spins for ever on a full port with write_timeout=0: only write where something goes.
+            poller = select.poll()
+            poller.register(descriptor, select.POLLOUT)
+            if not poller.poll(0):
+                return 0
         try:
             return int(self._port.write(data) or 0)
         except serial.SerialTimeoutException:

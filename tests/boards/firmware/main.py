@@ -70,7 +70,9 @@ class Echo:
         reply = {"id": message["id"], "ok": True}
         if op == "info":
             reply["machine"] = here.MACHINE
-            reply["kernels"] = self.link._decode.__globals__["NAME"] if hasattr(self.link._decode, "__globals__") else ""
+            reply["kernels"] = (
+                self.link._decode.__globals__["NAME"] if hasattr(self.link._decode, "__globals__") else ""
+            )
             reply["heap_free"] = gc.mem_free()
         elif op == "load":
             if message.get("refuse"):

@@ -1,0 +1,63 @@
+"""A firmware for tests, and a place for the cache that no other run shares."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bodydouble.boards.board import Board
+from bodydouble.boards.inventory import board_type
+from bodydouble.boards.unix import open_unix
+
+FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+PARTS = [
+    "coproc/wire.py", "coproc/link.py", "coproc/link_sender.py", "coproc/link_viper.py", "coproc/link_bytecode.py",
+    "coproc/port/__init__.py", "coproc/port/unix.py",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def echo_firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The link and the unix port of the firmware, with a main that echoes and fails on demand."""
+    folder = tmp_path_factory.mktemp("echo")
+    for part in PARTS:
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FIRMWARE / part, folder / part)
+    shutil.copy(Path(__file__).parent / "firmware" / "main.py", folder / "main.py")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BODYDOUBLE_CACHE", str(shared_cache))
+
+
+@pytest.fixture
+def no_orphans() -> Iterator[None]:
+    """Every child that a test starts is gone, and reaped, when it ends."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    fds = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+    yield
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    assert left == []
+    if fds:
+        assert len(os.listdir("/proc/self/fd")) <= fds
+
+
+@pytest.fixture
+def open_echo(echo_firmware: Path, no_orphans: None) -> Callable[..., Board]:
+    def opened(**options: Any) -> Board:
+        return open_unix(board_type("unix"), firmware=echo_firmware, **options)
+
+    return opened
