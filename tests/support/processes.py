@@ -185,6 +185,7 @@ def running(
         errors="replace",
         cwd=cwd,
         env=environment(**{MARK: mark, **(env or {})}),
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one call that takes no lock
     )
     try:
         yield Running(process)
@@ -193,6 +194,11 @@ def running(
             process.kill()
         process.wait()
         _must_be_gone(mark)
+
+
+def _hear_interrupts() -> None:
+    # Where the tests themselves run in the background, Ctrl-C is ignored, and would be in what they start.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _must_be_gone(mark: str) -> None:

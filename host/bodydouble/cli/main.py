@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from bodydouble.errors import BodydoubleError, ExitCode
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CLEAN_UP_S = 5.0
 """So long after an interrupt further ones are ignored, while what was begun is ended; later ones end it at once."""
+
+AGAIN_S = 0.02
 
 
 class Interrupts:
@@ -36,22 +38,30 @@ class Interrupts:
     def __call__(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Raise KeyboardInterrupt the first time."""
         if self.code is not None:
-            self._leave(self.code)
+            os._exit(self.code)
         if self.began is None:
             self.began = time.monotonic()
             raise KeyboardInterrupt
         if time.monotonic() - self.began > CLEAN_UP_S:
-            self._leave(int(ExitCode.INTERRUPTED))
+            os._exit(ExitCode.INTERRUPTED)
 
     def install(self) -> None:
         """Become the handler; in another thread than the main one, interrupts are somebody else's."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self)
-            signal.signal(signal.SIGTERM, self)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # A shell's background job is started with Ctrl-C ignored, and must stay so.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, self)
+            signal.signal(signal.SIGALRM, self)
+            sys.unraisablehook = self._unraisable
 
-    @staticmethod
-    def _leave(code: int) -> NoReturn:
-        os._exit(code)
+    def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        # Raised inside a finaliser, an interrupt gets nowhere: it is raised again, once that is over.
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            sys.__unraisablehook__(lost)
+        elif self.code is None:
+            self.began = None
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         code = _say("interrupted", ExitCode.INTERRUPTED)
     interrupts.code = code
+    if interrupts.began is not None and arguments is None:
+        # Where KeyboardInterrupt passed through an exec() on its way (dataclasses use it), Python would not return
+        # this code but end itself by SIGINT. Everything is cleaned up: nothing is left for it to do.
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(code)
     return code
 
 
