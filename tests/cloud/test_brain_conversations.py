@@ -355,6 +355,7 @@ def test_lock_and_unlock_are_never_taken_for_one_another() -> None:
         (match,) = understand(sentence, registry, matcher)
         assert (match.intent, match.slots["lock"]) == (intent, "lock box")
     assert understand("ulock the lock box", registry, matcher) == []
+    assert mend("open the unlock box", Registry(locks=("lock box",))) is None
     assert understand("nlock the front door", REGISTRY, matcher) == []
 
 
