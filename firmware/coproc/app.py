@@ -19,9 +19,9 @@ from coproc.policy import Policy
 from coproc.stats import Stats
 from coproc.tasks.wake import Wake
 
-# Blocks of audio that stay behind the newest heard: the pre-roll, the frames in which an onset is confirmed, and
+# Blocks of audio that stay behind the newest heard: the pre-roll, what an onset may be backdated by (look_back_ms), and
 # the 30 ms window. The rest of the ring is what the host may send ahead.
-_HISTORY = const(60)
+_HISTORY = const(75)
 _IDLE_MS = const(10)
 _AUDIT_LIMIT = const(16384)  # an audit that finds this much ends early, before the heap does
 _OUTBOX = const(32)

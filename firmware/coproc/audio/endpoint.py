@@ -24,7 +24,7 @@ CONFIG = (
     ("longest_ms", 15000, 1000, 60000),  # an utterance is cut here
     ("nothing_ms", 4000, 2010, 60000),  # silence after the wake that means nobody spoke
     ("tail_ms", 220, 0, 1000),  # speech that goes on no longer than this after the wake is still the wake word
-    ("look_back_ms", 270, 100, 600),  # how far an onset may lie back: the loop keeps this, the pre-roll and 30 ms
+    ("look_back_ms", 420, 100, 420),  # how far an onset may lie back: the loop keeps this, the pre-roll and 30 ms
     ("threshold", 170, 50, 600),  # mean feature of a patch above which it is speech
 )
 

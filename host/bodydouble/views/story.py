@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from bodydouble.views.waterfall import describe_action, waterfall
@@ -123,7 +124,12 @@ class Story:
         self._line("·", Text(f"board: {facts['text']}", "dim"), "dim")
 
     def _line(self, mark: str, text: Text, style: str) -> None:
-        self._console.print(Text(f"  {mark} ", style) + text)
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=3, justify="right", no_wrap=True)
+        row.add_column()
+        text.style = style
+        row.add_row(Text(mark, style), text)
+        self._console.print(row)
 
     def _say(self, text: str) -> None:
         self._console.print(Padding(Text(text, "dim"), (0, 0, 0, 4)))
