@@ -30,7 +30,7 @@ def counted(*messages: dict[str, Any], **more: Any) -> int:
 
 def test_a_request_is_the_sum_of_its_parts() -> None:
     """Each message has a frame of 4; a tool's name, description and schema are read in every call."""
-    # time; "The tool time."; {"type":"object","properties":{},"required":[],"additionalProperties":false} (75 characters)
+    # time; "The tool time."; {"type":"object","properties":{},"required":[],"additionalProperties":false}
     tool = 1 + 4 + 19
     assert counted(user("four")) == tool + 4 + 1
     assert counted(user("four"), system=[{"text": "be brief"}]) == tool + 4 + 1 + 2
