@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,16 +42,20 @@ def _cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BODYDOUBLE_CACHE", str(shared_cache))
 
 
+def _descriptors() -> int:
+    # The listing's own descriptor is in it both times.
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 0
+
+
 @pytest.fixture
 def no_orphans() -> Iterator[None]:
     """Every child that a test starts is gone, and reaped, when it ends."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    fds = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+    fds = _descriptors()
     yield
     left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
     assert left == []
-    if fds:
-        assert len(os.listdir("/proc/self/fd")) <= fds
+    assert _descriptors() <= fds
 
 
 @pytest.fixture

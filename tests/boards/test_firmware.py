@@ -90,7 +90,7 @@ def test_many_at_once_make_one(source: Path, monkeypatch: pytest.MonkeyPatch, tm
 
 def test_a_mistake_in_the_source_is_named(source: Path) -> None:
     (source / "main.py").write_text("def broken(:\n")
-    with pytest.raises(BuildError, match="main.py does not compile: SyntaxError: invalid syntax") as caught:
+    with pytest.raises(BuildError, match=r"main\.py does not compile: SyntaxError: invalid syntax") as caught:
         build_firmware(X64, source=source)
     assert caught.value.exit_code == ExitCode.FIRMWARE
 

@@ -137,17 +137,20 @@ def test_polling_sleeps(board: Board) -> None:
 
 
 def test_killed_mid_stream(open_echo: Opener) -> None:
-    board = open_echo()
-    with board, pytest.raises(BoardGoneError) as caught:
-        began = 0.0
-        for n in range(100_000):
-            if n == 50:
-                board.kill()
-                began = time.monotonic()
+    def stream(frames: int) -> None:
+        for _ in range(frames):
             while board.connection.credit(Channel.AUDIO) < 1024:
                 board.poll(0.1)
             board.connection.send(Channel.AUDIO, bytes(1024))
             board.poll(0.0)
+
+    board = open_echo()
+    with board:
+        stream(50)
+        board.kill()
+        began = time.monotonic()
+        with pytest.raises(BoardGoneError) as caught:
+            stream(100_000)
     assert time.monotonic() - began < 2.0
     assert str(caught.value).startswith("the board went away (signal 9) (")
     assert caught.value.exit_code == ExitCode.NO_BOARD
@@ -156,16 +159,18 @@ def test_killed_mid_stream(open_echo: Opener) -> None:
 
 def test_killed_while_a_request_is_awaited(open_echo: Opener) -> None:
     board = open_echo()
-    with board, pytest.raises(BoardGoneError, match="signal 9"):
-        board._machine.kill()
-        board.request("silent")
+    with board:
+        board.kill()
+        with pytest.raises(BoardGoneError, match="signal 9"):
+            board.request("silent")
 
 
 def test_killed_during_an_upload(open_echo: Opener) -> None:
     board = open_echo()
-    with board, pytest.raises(BoardGoneError, match="signal 9"):
+    with board:
         board.kill()
-        board.upload("plan", bytes(500_000))
+        with pytest.raises(BoardGoneError, match="signal 9"):
+            board.upload("plan", bytes(500_000))
 
 
 def test_a_firmware_that_raises(open_echo: Opener) -> None:
@@ -207,13 +212,13 @@ def test_much_on_the_error_output_neither_blocks_nor_grows(open_echo: Opener) ->
 def test_a_firmware_that_does_not_start(tmp_path: Path, no_orphans: None) -> None:
     (tmp_path / "main.py").write_text("import no_such_module\n")
     with pytest.raises(
-        FirmwareStoppedError, match="the firmware stopped: ImportError: no module named 'no_such_module'"
+        FirmwareStoppedError, match=r"the firmware stopped: ImportError: no module named 'no_such_module'"
     ):
         open_unix(board_type("unix"), firmware=tmp_path)
 
 
 def test_a_heap_that_is_too_small(echo_firmware: Path, no_orphans: None) -> None:
-    with pytest.raises(FirmwareStoppedError, match="MemoryError.*load fewer models"):
+    with pytest.raises(FirmwareStoppedError, match=r"MemoryError.*load fewer models"):
         open_unix(board_type("unix"), firmware=echo_firmware, heap_bytes=24_000)
 
 
@@ -344,7 +349,7 @@ def test_a_named_micropython_that_is_too_old_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
 ) -> None:
     monkeypatch.setenv("BODYDOUBLE_MICROPYTHON", str(_command(tmp_path / "mp", f"echo {says}")))
-    with pytest.raises(NoMicroPythonError, match="which is no MicroPython of 1.24 or later"):
+    with pytest.raises(NoMicroPythonError, match=r"which is no MicroPython of 1\.24 or later"):
         find_micropython()
 
 
@@ -373,11 +378,62 @@ def test_an_executable_of_its_own(
     wheel = find_micropython()
     if wheel.how != "module":
         pytest.skip("a MicroPython is named or on the path already")
-    launch = f"import os,sys;sys.path.insert(0,{wheel.what!r});import micropython_unix as m;os._exit(m.run_main(['x']+sys.argv[1:]))"
+    launch = (
+        f"import os,sys;sys.path.insert(0,{wheel.what!r});import micropython_unix as m;"
+        "os._exit(m.run_main(['x']+sys.argv[1:]))"
+    )
     command = _command(tmp_path / "mp", f'exec {sys.executable} -I -S -c "{launch}" "$@"')
     monkeypatch.setenv("BODYDOUBLE_MICROPYTHON", str(command))
     with open_unix(board_type("unix"), firmware=echo_firmware) as board:
         assert board.request("counters")["ok"]
+        board.request("exit", code=5)
         with pytest.raises(BoardGoneError, match=r"exit code 5"):
-            board.request("exit", code=5)
             board.poll(5.0)
+
+
+class Lossy:
+    """A ByteStream that loses, breaks and repeats bytes, by a seed."""
+
+    def __init__(self, inner: ByteStream, seed: int, rate: float) -> None:
+        self.inner, self.rng, self.rate, self.faults = inner, random.Random(seed), rate, 0
+        self.fileno, self.wait, self.close = inner.fileno, inner.wait, inner.close
+
+    def read(self, max_bytes: int) -> bytes:
+        return self._spoil(self.inner.read(max_bytes))
+
+    def write(self, data: bytes) -> int:
+        spoilt = self._spoil(bytes(data[:2048]))
+        while spoilt:
+            spoilt = spoilt[self.inner.write(spoilt) :]
+        return len(data[:2048])
+
+    def _spoil(self, data: bytes) -> bytes:
+        out = bytearray(data)
+        at = int(self.rng.expovariate(self.rate))
+        while at < len(out):
+            self.faults += 1
+            out[at : at + 1] = self.rng.choice(
+                [b"", bytes([out[at] ^ 1 << self.rng.randrange(8)]), out[at : at + 1] * 2]
+            )
+            at += 1 + int(self.rng.expovariate(self.rate))
+        return bytes(out)
+
+
+@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+def test_a_bad_cable_changes_nothing_that_arrives(open_echo: Opener, tier: str) -> None:
+    layers: list[Lossy] = []
+
+    def wrap(inner: ByteStream) -> ByteStream:
+        layers.append(Lossy(inner, 1, 3e-4))
+        return layers[0]
+
+    if tier == "viper" and find_micropython().target.arch is None:
+        pytest.skip("this MicroPython has no native emitter")
+    with open_echo(wrap=wrap, tier=tier) as board:
+        data = random.Random(3).randbytes(60_000)
+        assert _echo(board, data, lambda: 500) == data
+        assert board.upload("plan", data)["ok"]
+        counters = board.request("counters")["link"]
+        assert counters["retransmits"] > 0
+        assert board.connection.stats.retransmits > 0
+        assert layers[0].faults > 20

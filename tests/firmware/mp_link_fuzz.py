@@ -1,13 +1,14 @@
 # Hostile input: random bytes, and well-formed traffic with mutations. The link must neither fail nor grow nor deliver
 # a frame that was not sent. Arguments: seed, number of mutated chunks.
+# ruff: noqa: B023, PLW0603, UP031  # MicroPython's idiom; closures run before their loop goes on
 import gc
 import random
 import sys
 
+from mp_link_kit import MemoryStream, frame, hello
+
 from coproc import link_bytecode, wire
 from coproc.link import Link
-
-from mp_link_kit import MemoryStream, frame, hello
 
 try:
     from coproc import link_viper

@@ -26,8 +26,7 @@ class MemoryStream:
         return count
 
     def write(self, buf, start, n):
-        if n > self.room:
-            n = self.room
+        n = min(n, self.room)
         kept = self.kept
         at = self.written
         if at + n <= len(kept):

@@ -1,8 +1,9 @@
 # Sessions of the board's end, step by step, on every tier that runs here.
+# ruff: noqa: B023, RUF015  # MicroPython's idiom; closures run before their loop goes on
+from mp_link_kit import MemoryStream, frame, hello
+
 from coproc import link_bytecode, wire
 from coproc.link import Link
-
-from mp_link_kit import MemoryStream, frame, hello
 
 try:
     from coproc import link_viper

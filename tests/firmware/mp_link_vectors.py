@@ -1,4 +1,5 @@
 # Runs tests/data/link_vectors.json (named on the command line) through the kernels: every byte, whole and in pieces.
+# ruff: noqa: C419, PTH123  # MicroPython's idiom; closures run before their loop goes on
 import json
 import sys
 from array import array

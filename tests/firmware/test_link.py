@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from link.vectors import PATH
 
+from link.vectors import PATH
 from support.micropython import run_micropython
 
 HERE = Path(__file__).parent

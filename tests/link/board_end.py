@@ -30,7 +30,7 @@ _world = World()
 
 
 def _load(name: str, **needs: ModuleType) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, FIRMWARE / f"{name.split('.')[-1]}.py")
+    spec = importlib.util.spec_from_file_location(name, FIRMWARE / f"{name.rsplit('.', maxsplit=1)[-1]}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -73,7 +73,7 @@ link, kernels = _firmware()
 
 
 class MemoryStream:
-    """What the board reads is put into `incoming`; what it writes, at most `room` bytes at a time, into `outgoing`."""
+    """What the board reads is put into `incoming`; what it writes, `room` bytes at most, into `outgoing`."""
 
     def __init__(self) -> None:
         self.incoming = bytearray()

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from link.board_end import World, board_link
-
 from bodydouble.link.core import LinkCore
 from bodydouble.link.events import Closed, Delivered, Event
 from bodydouble.link.wire import Channel
+from link.board_end import World, board_link
 
 STEP_US = 1000
 
@@ -90,7 +89,7 @@ class Pair:
                 if isinstance(event, Delivered):
                     self.at_host.append((event.channel, event.payload))
                 elif isinstance(event, Closed):
-                    raise AssertionError(event.reason)
+                    raise AssertionError(event.reason)  # noqa: TRY004 - not about types
                 self.events.append(event)
 
     def until(self, done: Callable[[], bool], limit: int = 5_000) -> None:

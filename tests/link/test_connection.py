@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from link.board_end import World, board_link
-from link.board_end import link as firmware
 
 from bodydouble.errors import ExitCode
 from bodydouble.link.connection import Connection
@@ -21,6 +19,8 @@ from bodydouble.link.errors import (
     VersionError,
 )
 from bodydouble.link.wire import Channel, FrameType, Hello, decode, encode
+from link.board_end import World, board_link
+from link.board_end import link as firmware
 
 
 class Cable:

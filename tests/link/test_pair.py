@@ -7,9 +7,9 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from link.pair import Pair, Wire
 
 from bodydouble.link.wire import Channel
+from link.pair import Pair, Wire
 
 
 def _traffic(random: Random, count: int, channels: tuple[int, ...], largest: int) -> list[tuple[int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tty
 from collections.abc import Iterator
@@ -37,10 +38,8 @@ def ends(request: pytest.FixtureRequest) -> Iterator[tuple[ByteStream, Far]]:
     yield stream, far
     stream.close()
     for fd in set(far):
-        try:
+        with contextlib.suppress(OSError):  # the test may have closed it
             os.close(fd)
-        except OSError:
-            pass  # the test has closed it
 
 
 ALL_BYTES = bytes(range(256))

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from link.board_end import FIRMWARE, kernels
-from link.vectors import PATH, build
 
 from bodydouble.link import wire
 from bodydouble.link.wire import Ack, FrameError, Hello, decode, encode
+from link.board_end import FIRMWARE, kernels
+from link.vectors import PATH, build
 
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads(PATH.read_text())
 
@@ -111,7 +111,8 @@ def test_a_hello_of_another_version_is_read_as_far_as_its_version() -> None:
         {"version": "1"}, {"version": True}, {"version": None}, {"session": 7}, {"session": "s" * 33},
         {"max_payload": 63}, {"max_payload": 65536}, {"max_payload": 1e3}, {"next": -1}, {"next": 65536},
         {"credits": {}}, {"credits": [[2]]}, {"credits": [[2, -1]]}, {"credits": [[2, 1 << 32]]},
-        {"credits": [[2, 0]] * 9}, {"ticks_bits": 0}, {"ticks_bits": 65}, {"capabilities": "x"}, {"capabilities": [1]},
+        {"credits": [[2, 0]] * 9}, {"ticks_bits": 0}, {"ticks_bits": 65},
+        {"capabilities": "x"}, {"capabilities": [1]},
     ],
     ids=str,
 )  # fmt: skip

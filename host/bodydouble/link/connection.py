@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bodydouble.link.stream import ByteStream
     from bodydouble.link.wire import Hello
 
+__all__ = ["Connection", "Delivered"]
+
 READ_BYTES = 65536
 RESYNC_S = 1.0
 CLOSE_S = 0.2
