@@ -108,18 +108,17 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BodydoubleError as error:
         return _say(str(error), error.exit_code)
     except OutputError as error:
-        return _broken_output(error.__cause__ or error)
+        return _system_error(error.__cause__ or error)
     except OSError as error:
-        return _broken_output(error)
+        return _system_error(error)
     return int(code or 0)
 
 
 def _one_line(error: click.ClickException) -> str:
     text = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
-    if context is not None and context.command_path:
-        text = f"{text.rstrip('.')} (see {context.command_path} --help)"
-    return text
+    command = context.command_path if context else "bodydouble"
+    return f"{text.rstrip('.')} (see {command} --help)"
 
 
 def _say(text: str, code: ExitCode) -> int:
@@ -128,9 +127,16 @@ def _say(text: str, code: ExitCode) -> int:
     return int(code)
 
 
-def _broken_output(error: BaseException) -> int:
+def _system_error(error: BaseException) -> int:
+    if not isinstance(error, OSError):
+        raise error
+    if error.filename is not None:
+        what = f"{error.filename}: {error.strerror}"
+        return _say(
+            f"{what} (check that it may be written and has room; BODYDOUBLE_CACHE moves the cache)", ExitCode.USAGE
+        )
     # The reader of a pipe went away (`| head`), or the disk behind a redirection is full.
-    if not isinstance(error, OSError) or error.errno not in (errno.EPIPE, errno.ENOSPC):
+    if error.errno not in (errno.EPIPE, errno.ENOSPC):
         raise error
     # Python flushes stdout once more at exit: let that find nothing to complain about.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

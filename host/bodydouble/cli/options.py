@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,19 @@ def option(*names: str, **attributes: Any) -> Callable[[F], F]:
     flag = next(name for name in names if name.startswith("--"))
     variable = "BODYDOUBLE_" + flag.split("/")[0].lstrip("-").upper().replace("-", "_")
     return click.option(*names, envvar=variable, **{"show_default": True, **attributes})
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds; click's own ranges let NaN pass, which no comparison ever ends."""
+
+    name = "number of seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse what is no finite number."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is not a valid {self.name}", param, ctx)
+        return seconds
 
 
 def several(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -45,7 +59,7 @@ board_options = several(
     option(
         "--stall",
         "stall_s",
-        type=click.FloatRange(0.1, 3600),
+        type=Seconds(0.1, 3600),
         default=10.0,
         metavar="SECONDS",
         help="Give the board up when it takes no audio, or does not answer, for this long.",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bodydouble.cli.options import (
+    Seconds,
     board_options,
     cloud_options,
     console,
@@ -26,18 +27,18 @@ from bodydouble.cli.report import Report
 @option(
     "--gap",
     "gap_s",
-    type=click.FloatRange(0, 3600),
+    type=Seconds(0, 3600),
     default=1.0,
     metavar="SECONDS",
     help="Silence between recordings.",
 )
 @option("--mic", is_flag=True, help="Listen to the host's microphone instead (extra: mic).")
 @option("--mic-device", metavar="NAME", help="Which microphone, by name or number.")
-@option("--seconds", type=click.FloatRange(min=0.01), help="Stop after this much audio.")
+@option("--seconds", type=Seconds(min=0.01), metavar="SECONDS", help="Stop after this much audio.")
 @option(
     "--press",
     "listen_at",
-    type=click.FloatRange(0),
+    type=Seconds(0),
     multiple=True,
     metavar="SECONDS",
     help="Press the board's button at this time: a request without a wake word. Repeatable.",

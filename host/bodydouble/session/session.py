@@ -117,7 +117,9 @@ class Session:
     def _open(self) -> None:
         from bodydouble.compiler.cache import load_plan  # noqa: PLC0415 - only when something is loaded
 
-        if self._cloud.kind != "none":
+        if self._cloud.kind == "none":
+            self._cloud.check()
+        else:
             self._answering()
         plans = [load_plan(word.path) for word in self._words]
         self._player.load((word, plan.blob, plan.arena_bytes) for word, plan in zip(self._words, plans, strict=True))
