@@ -55,9 +55,7 @@ def test_an_option_that_the_command_lacks_names_those_it_has(folder: Path) -> No
     (folder / "bodydouble.toml").write_text("[play]\nbord = 'unix'\n")
     with pytest.raises(InputError) as caught:
         run("play")
-    assert str(caught.value) == (
-        "bodydouble.toml: [play] has no option 'bord' (it may set board, real-time, wake)"
-    )
+    assert str(caught.value) == ("bodydouble.toml: [play] has no option 'bord' (it may set board, real-time, wake)")
     assert caught.value.exit_code == ExitCode.USAGE
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from support.processes import (
     COMMAND,
     DEMO,
@@ -78,9 +79,7 @@ def test_a_board_killed_mid_stream(tmp_path: Path) -> None:
 
 def test_a_board_that_hangs_is_given_up(tmp_path: Path) -> None:
     report = tmp_path / "out.json"
-    with running(
-        "stream", "--real-time", "--cloud", "none", "--stall", "1", LIGHT, LIGHT, "--json", report
-    ) as tool:
+    with running("stream", "--real-time", "--cloud", "none", "--stall", "1", LIGHT, LIGHT, "--json", report) as tool:
         tool.says(HEARD)
         board = tool.board()
         tool.started = time.monotonic()
@@ -211,12 +210,11 @@ def test_an_interrupt_mid_stream(number: signal.Signals, tmp_path: Path) -> None
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_the_cloud_is_asked(number: signal.Signals, tmp_path: Path) -> None:
     report = tmp_path / "out.json"
-    with silent_service() as (url, asked):
-        with running("stream", WEATHER, "--cloud", url, "--json", report) as tool:
-            tool.says(LET_OUT)
-            wait_for(asked.is_set, "request")
-            tool.send(number)
-            done = tool.done()
+    with silent_service() as (url, asked), running("stream", WEATHER, "--cloud", url, "--json", report) as tool:
+        tool.says(LET_OUT)
+        wait_for(asked.is_set, "request")
+        tool.send(number)
+        done = tool.done()
     interrupted(done, report)
     assert done.seconds < PROMPT_S
 
@@ -263,7 +261,12 @@ def test_an_interrupt_while_it_starts(tmp_path: Path) -> None:
         report = tmp_path / f"{moment}.json"
         number = random.Random(moment).choice([signal.SIGINT, signal.SIGTERM])
         with running(
-            "stream", "--real-time", WEATHER, "--json", report, command=(sys.executable, "-X", "importtime", *COMMAND[1:])
+            "stream",
+            "--real-time",
+            WEATHER,
+            "--json",
+            report,
+            command=(sys.executable, "-X", "importtime", *COMMAND[1:]),
         ) as tool:
             wait_for(lambda: f" {moment}\n" in tool.err or HEARD in "".join(tool._out), moment)  # noqa: B023
             assert f" {moment}\n" in tool.err, f"{moment} was not imported before the wake"

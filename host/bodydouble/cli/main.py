@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    _fill_gaps()
     import click  # noqa: PLC0415 - the handlers come first
 
     from bodydouble.cli.group import OutputError, cli  # noqa: PLC0415
@@ -112,6 +113,16 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         return _system_error(error)
     return int(code or 0)
+
+
+def _fill_gaps() -> None:
+    # Where the shell closed a standard stream, the next file or pipe that is opened would take its number.
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open
 
 
 def _one_line(error: click.ClickException) -> str:

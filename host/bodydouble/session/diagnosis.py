@@ -15,6 +15,7 @@ from bodydouble.errors import BodydoubleError
 from bodydouble.session.words import find_words
 
 State = Literal["ok", "missing", "optional"]
+_CACHE_CURE = "set BODYDOUBLE_CACHE to another folder"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def diagnose() -> Iterator[Finding]:
             yield check()
         except BodydoubleError as error:
             yield Finding(name, "missing", error.message, error.hint)
+        except OSError as error:
+            yield Finding(name, "missing", f"{error.filename}: {error.strerror}", _CACHE_CURE)
 
 
 def _package_data() -> Finding:
@@ -48,11 +51,8 @@ def _package_data() -> Finding:
 def _cache() -> Finding:
     path = resources.cache_dir()
     probe = path / ".probe"
-    try:
-        resources.write_atomically(probe, b"")
-        probe.unlink()
-    except OSError as error:
-        return Finding("cache", "missing", f"{path}: {error.strerror}", "set BODYDOUBLE_CACHE to another folder")
+    resources.write_atomically(probe, b"")
+    probe.unlink()
     return Finding("cache", "ok", str(path))
 
 
