@@ -23,6 +23,8 @@ from coproc.tasks.wake import Wake
 # the 30 ms window. The rest of the ring is what the host may send ahead.
 _HISTORY = const(75)
 _IDLE_MS = const(10)
+# While audio waits, hops follow each other this long before the link is looked at again. On a Pico a hop takes longer.
+_POLL_US = const(250)
 _AUDIT_LIMIT = const(16384)  # an audit that finds this much ends early, before the heap does
 _OUTBOX = const(32)
 
@@ -45,6 +47,7 @@ class App:
         self._digest = tier.ring.digest
         self._ticks = port.ticks_us
         self._outbox = []
+        self._polled = 0
         self._audit = self._audit_hops = self._audit_id = self._audit_from = 0
         self._granted = -1
         self._keep = 0
@@ -69,6 +72,7 @@ class App:
         self.digest = 0
         self.requests = 0
         self.open = False  # a request is open: a wake was heard, its utterance has not ended
+        self._press = -1  # the block at which the button is pressed
         self._ended = None  # the endpoint event, while the gate still lets out what is due
         self._end_id = None
         self._end_samples = 0
@@ -82,11 +86,13 @@ class App:
         ring = self.ring
         if ring.heard < ring.received:
             self.hop()
+            if ring.heard < ring.received and ticks_diff(self._ticks(), self._polled) < _POLL_US:
+                return
             wait_ms = 0
         else:
             if self.state == ENDING:
                 self._finish()
-            wait_ms = 0 if self.gate.state >= OPEN else _IDLE_MS
+            wait_ms = _IDLE_MS
         started = self._ticks()
         if self.gate.pump():
             self._utterance_out()
@@ -99,6 +105,7 @@ class App:
         else:
             self.link.poll(0)
             self.stats.link_us += ticks_diff(self._ticks(), started)
+        self._polled = self._ticks()
 
     # --- the hot path
 
@@ -110,6 +117,8 @@ class App:
         block = ring.heard
         frame = self.frontend.hop(ring.samples, ring.offset(block))
         ring.heard = block + 1
+        if block == self._press:
+            self._pressed()
         t1 = ticks()
         stats.frontend_us += ticks_diff(t1, started)
         if frame:
@@ -180,14 +189,17 @@ class App:
         self.endpointer.arm(index)
         self.gate.arm(reason, self.policy.destination(reason), index + 3)
 
-    def listen(self):
-        # The button: an explicit gesture that opens a request without a wake word.
-        if self.open or self.state != STREAMING:
-            return False
-        index = max(0, self.ring.heard - 3)
-        self._open("button", index)
-        self.emit({"ev": "listen", "frame": index, "request": self.requests, "us": self._ticks()})
-        return True
+    def listen(self, block):
+        # The button will be pressed when `block` is heard; now, where it was already.
+        self._press = max(block, self.ring.heard)
+
+    def _pressed(self):
+        # An explicit gesture opens a request without a wake word; while one is open it does nothing.
+        self._press = -1
+        if not self.open:
+            index = max(0, self.ring.heard - 3)
+            self._open("button", index)
+            self.emit({"ev": "listen", "frame": index, "request": self.requests, "us": self._ticks()})
 
     def _endpoint(self, code, index, started):
         if code == ep.ONSET:

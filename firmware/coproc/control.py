@@ -103,8 +103,9 @@ class Control:
         reply["ok"] = None  # answered by ended()
 
     def op_listen(self, message, reply):
-        if not self._app.listen():
-            raise Refused("a request is open already" if self._app.open else "no stream is running")
+        if not self._app.state:
+            raise Refused("no stream is running")
+        self._app.listen(message.get("block", 0))
 
     def op_audit(self, message, reply):
         # Answered once that many hops have been heard: what they allocated, which ought to be nothing.

@@ -151,27 +151,39 @@ class Player:
         self._recordings = recordings
 
     def _feed(self, data: bytes) -> None:
-        step = BLOCK_BYTES if self.settings.real_time else FRAME_BYTES
-        connection = self.board.connection
-        for at in range(0, len(data), step):
-            piece = data[at : at + step]
-            if self.settings.real_time:
-                self._pace(self._sent + len(piece))
+        real_time = self.settings.real_time
+        step = BLOCK_BYTES if real_time else FRAME_BYTES
+        at = 0
+        while at < len(data):
+            until = min(at + step, len(data))
+            if real_time:
+                self._pace(self._sent + until - at)
             else:
                 self._hold()
-            stalled_at = self._clock() + self.settings.stall_s
-            while connection.credit(Channel.AUDIO) < len(piece):
-                self._poll(0.05)
-                if self._clock() > stalled_at:
-                    raise TimedOutError(
-                        f"the board took no audio for {self.settings.stall_s:g} s",
-                        hint="reset it, then run this again",
-                    )
-            connection.send(Channel.AUDIO, piece)
-            self._sent += len(piece)
-            self._press()
+            room = self._room(until - at)
+            if not real_time:
+                # As many whole frames as there is credit for: each look at the link costs as much as a frame.
+                until = min(at + max(step, room // step * step), len(data))
+            self._press(self._sent + until - at)
+            for start in range(at, until, step):
+                self.board.connection.send(Channel.AUDIO, data[start : min(start + step, until)])
+            self._sent += until - at
+            at = until
             self._poll(0.0)
             self._observer("progress", {"seconds": self._sent / 2 / RATE_HZ})
+
+    def _room(self, least: int) -> int:
+        # Bytes that the board takes now, at least `least` of them.
+        connection = self.board.connection
+        stalled_at = self._clock() + self.settings.stall_s
+        while (room := connection.credit(Channel.AUDIO)) < least:
+            self._poll(0.05)
+            if self._clock() > stalled_at:
+                raise TimedOutError(
+                    f"the board took no audio for {self.settings.stall_s:g} s",
+                    hint="reset it, then run this again",
+                )
+        return room
 
     def _pace(self, until_bytes: int) -> None:
         # A block goes out when its last sample would have been spoken.
@@ -192,10 +204,11 @@ class Player:
         # From a wake on, answering must also be warm: its start-up would disturb what is timed.
         return desk.busy or (self._open is not None and not desk.ready.is_set())
 
-    def _press(self) -> None:
-        while self._presses and self._sent >= self._presses[0] * RATE_HZ * 2:
-            self._presses.pop(0)
-            self.board.request("listen", timeout_s=self.settings.stall_s)
+    def _press(self, until_bytes: int) -> None:
+        # The board is told before the audio arrives, so that the press falls on the same hop in every run.
+        while self._presses and until_bytes >= self._presses[0] * RATE_HZ * 2:
+            block = round(self._presses.pop(0) / BLOCK_S)
+            self.board.request("listen", block=block, timeout_s=self.settings.stall_s)
 
     def _finish(self) -> None:
         report = self.board.request("end", samples=self._sent // 2, timeout_s=self.settings.stall_s)
