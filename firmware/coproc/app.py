@@ -19,11 +19,11 @@ from coproc.policy import Policy
 from coproc.stats import Stats
 from coproc.tasks.wake import Wake
 
-# Blocks of audio that stay behind the newest heard: the pre-roll, what an onset may be backdated by (look_back_ms), and
-# the 30 ms window. The rest of the ring is what the host may send ahead.
+# Blocks of audio that stay behind the newest heard: the pre-roll, what an onset may be backdated by (look_back_ms),
+# and the 30 ms window. The rest of the ring is what the host may send ahead.
 _HISTORY = const(75)
 _IDLE_MS = const(10)
-# While audio waits, hops follow each other this long before the link is looked at again. On a Pico a hop takes longer.
+# While audio waits, hops follow each other this long before the link is looked at again; a Pico's hop takes longer.
 _POLL_US = const(250)
 _AUDIT_LIMIT = const(16384)  # an audit that finds this much ends early, before the heap does
 _OUTBOX = const(32)
