@@ -78,11 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         code = _say("interrupted", ExitCode.INTERRUPTED)
     interrupts.code = code
-    if interrupts.began is not None and arguments is None:
-        # Where KeyboardInterrupt passed through an exec() on its way (dataclasses use it), Python would not return
-        # this code but end itself by SIGINT. Everything is cleaned up: nothing is left for it to do.
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
+    if arguments is None and (interrupts.began is not None or threading.active_count() > 1):
+        # Everything is cleaned up; no thread that still imports or waits for a cloud may hold up the end. And where
+        # KeyboardInterrupt passed through an exec() on its way (dataclasses use it), Python would not return this
+        # code but end itself by SIGINT.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)
     return code
 

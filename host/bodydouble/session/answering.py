@@ -52,6 +52,7 @@ class Answering:
         self._local_only = local_only
         self._stack = ExitStack()
         self._lock = threading.Lock()
+        self._closed = False
         self._agent: Agent | LocalAgent | None = None
         self._client: MeteredClient | None = None
         # The acoustic models load on first use: making the recogniser costs nothing.
@@ -71,14 +72,24 @@ class Answering:
             self._built()
         except BodydoubleError:
             pass
+        except Exception:
+            if not self._closed:  # else what it was made of was closed under its hands
+                raise
         finally:
             self.desk.ready.set()
 
     def close(self) -> None:
-        """Stop the service and let go of the home."""
+        """Stop the service and let go of the home; where they are being made still, as soon as that is over."""
         self.desk.close()
-        with self._lock:
-            self._stack.close()
+        self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock.acquire(blocking=False):
+            try:
+                self._stack.close()
+            finally:
+                self._lock.release()
 
     def _handle(self, pcm: NDArray[np.int16], timeline: Timeline) -> Turn:
         return self._built().handle(pcm, timeline)
@@ -87,10 +98,14 @@ class Answering:
         return self._client.take() if self._client else {}
 
     def _built(self) -> Agent | LocalAgent:
-        with self._lock:
-            if self._agent is None:
-                self._agent = self._build()
-            return self._agent
+        try:
+            with self._lock:
+                if self._agent is None:
+                    self._agent = self._build()
+                return self._agent
+        finally:
+            if self._closed:  # meanwhile, and it could not wait
+                self._let_go()
 
     def _build(self) -> Agent | LocalAgent:
         from bodydouble.phone.agent import Agent  # noqa: PLC0415 - slow to import
