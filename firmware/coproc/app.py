@@ -300,7 +300,12 @@ class App:
         self._post(wire.LOG, bytes([level]) + text.encode())
 
     def tell(self, channel, message):
-        self._post(channel, json.dumps(message).encode())
+        data = json.dumps(message).encode()
+        if len(data) > wire.MAX_PAYLOAD:
+            # One message is one frame. What does not fit is told as that, never left out in silence.
+            text = "a message of %d bytes does not fit a frame" % len(data)
+            data = json.dumps({"id": message.get("id"), "ok": False, "ev": "error", "error": text}).encode()
+        self._post(channel, data)
 
     def _post(self, channel, data):
         # Kept in order until the link has room. A host that takes nothing for long loses the oldest log lines only.

@@ -10,6 +10,8 @@ from coproc.audio.endpoint import Endpointer
 from coproc.nn.plan import PlanError, load
 from coproc.tasks.wake import Word
 
+_WORDS_MAX = 8  # wake words at once, and characters of a name: with more the report would outgrow a frame
+_NAME_MAX = 24
 _SPARE = 16384  # heap that a plan must leave free, so that the loop and its events keep working
 
 
@@ -63,6 +65,8 @@ class Control:
         app = self._app
         if app.state:
             raise Refused("a stream is running: end it before loading a model")
+        if len(app.wake.words) >= _WORDS_MAX or len(message["name"]) > _NAME_MAX:
+            raise Refused("at most %d wake words, of %d characters each" % (_WORDS_MAX, _NAME_MAX))
         size = message["bytes"]
         if not 0 < size <= wire.MAX_FILE:
             raise Refused("a plan of %d bytes is outside 1 to %d" % (size, wire.MAX_FILE))

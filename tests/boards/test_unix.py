@@ -280,8 +280,8 @@ print(board._machine.pid, flush=True)
 if sys.argv[2] == "busy":
     board.connection.send(0, b'{"id":1,"op":"hang"}')
     board.poll(0.1)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     with board:
         while True:
             board.poll(1.0)

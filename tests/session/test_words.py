@@ -91,3 +91,15 @@ def test_a_users_own_model_by_either_of_its_files(tmp_path: Path) -> None:
     model.with_suffix(".json").write_text('{"micro": {"probability_cutoff": 0.5, "sliding_window_size": 3}}')
     assert find_word(str(model)) == find_word(str(model.with_suffix(".json")))
     assert find_word(str(model)).name == "mine"
+
+
+def test_more_words_than_a_board_takes_are_refused_before_it_starts(tmp_path: Path) -> None:
+    names = []
+    for number in range(9):
+        model = tmp_path / f"word{number}.tflite"
+        model.write_bytes(b"x")
+        model.with_suffix(".json").write_text('{"micro": {"probability_cutoff": 0.5, "sliding_window_size": 3}}')
+        names.append(str(model))
+    with pytest.raises(InputError) as caught:
+        find_words(names)
+    assert str(caught.value) == "9 wake words are more than a board takes (name at most 8)"

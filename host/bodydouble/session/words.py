@@ -24,6 +24,9 @@ HOLD_HOPS = 74
 """ESPHome: no wake within 74 feature frames of a reset or of the last wake."""
 COMPATIBILITIES = ("esphome", "pymicro")
 MAX_WINDOW = 64
+MAX_NAME = 24
+"""Characters of a word's name that the board keeps."""
+MAX_WORDS = 8
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,10 @@ def find_words(names: list[str]) -> list[WakeWord]:
     wanted: list[str] = []
     for name in names:
         wanted += known_words() if name == "all" else [name]
-    return [find_word(name) for name in dict.fromkeys(wanted)]
+    words = [find_word(name) for name in dict.fromkeys(wanted)]
+    if len(words) > MAX_WORDS:
+        raise InputError(f"{len(words)} wake words are more than a board takes", hint=f"name at most {MAX_WORDS}")
+    return words
 
 
 def find_word(name: str) -> WakeWord:
@@ -99,7 +105,7 @@ def find_word(name: str) -> WakeWord:
         return word
     path = Path(name)
     if path.suffix in (".tflite", ".json"):
-        return _read(path.stem, path.with_suffix(".tflite"))
+        return _read(path.stem[:MAX_NAME], path.with_suffix(".tflite"))
     raise InputError(
         f"no wake word is called {name!r}",
         hint=f"use {', '.join(known_words())}, all, or a .tflite file with its .json manifest beside it",
