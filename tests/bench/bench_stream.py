@@ -18,9 +18,9 @@ from pymicro_features import MicroFrontend  # type: ignore[import-untyped]  # pu
 from pymicro_wakeword import MicroWakeWord, Model
 from rich.console import Console
 from rich.table import Table
-from support.job import RECORDINGS, play
 
 from bodydouble.session.result import Result
+from support.job import RECORDINGS, play
 
 REPEATS = 3
 
@@ -61,7 +61,7 @@ def main(minutes: float) -> None:
     pcm = audio(minutes)
     path = Path(sys.argv[0]).with_suffix(".wav")
     table = Table(title=f"{minutes:g} min of speech, best of {REPEATS}; board clock, µs per 10 ms hop")
-    for column in ("words", "tier", "front end", "models", "endpoint", "link", "times real time", "pymicro µs", "ratio"):
+    for column in ("words", "tier", "front end", "models", "endpoint", "link", "real time ×", "pymicro µs", "ratio"):
         table.add_column(column, justify="right")
     try:
         for words in (("alexa",), ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")):

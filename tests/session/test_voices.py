@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
+from bodydouble.session.player import Settings
 from support import pymicro
 from support.job import play
 
-from bodydouble.session.player import Settings
-
 VOICES = Path(os.environ.get("BODYDOUBLE_DATA", "/nowhere")) / "voices"
-pytestmark = pytest.mark.skipif(not VOICES.is_dir(), reason="set BODYDOUBLE_DATA to a folder with voices/alexa_*.flac")
+pytestmark = pytest.mark.skipif(not VOICES.is_dir(), reason="set BODYDOUBLE_DATA to a folder with voices/*.flac")
 CLEAR = 0.97
 
 
