@@ -88,7 +88,6 @@ class Player:
         self._sent = 0
         self._began = 0.0
         self._held_s = 0.0
-        self._first_feature_s: float | None = None
         self._recordings: list[Recording] = []
         self._presses = sorted(self.settings.listen_at_s)
 
