@@ -17,6 +17,7 @@ from bodydouble.session.words import find_word, known_words
 from support import pymicro, tflm
 from support.audit import audit
 from support.job import DEMO, RECORDINGS, play
+from support.micropython import micropython_command
 
 TRUTH: list[dict[str, Any]] = json.loads((RECORDINGS / "truth.json").read_text())["recordings"]
 DEMO_TRUTH: list[dict[str, Any]] = json.loads((DEMO / "truth.json").read_text())["recordings"]
@@ -110,6 +111,20 @@ def test_the_tiers_agree_on_everything_but_time() -> None:
     assert viper.wakes == bytecode.wakes
     assert viper.requests == bytecode.requests
     assert viper.privacy == bytecode.privacy
+
+
+@pytest.mark.micropython32
+def test_a_32_bit_board_gives_the_same_bits_and_allocates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    (interpreter,) = micropython_command(32)
+    recordings = [DEMO / "01-kitchen-light.flac", DEMO / "03-near-miss.flac"]
+    here = play(recordings, wake=("alexa", "okay_nabu"))
+    monkeypatch.setenv("BODYDOUBLE_MICROPYTHON", interpreter)
+    there = play(recordings, wake=("alexa", "okay_nabu"))
+    assert there.board["micropython"] != here.board["micropython"], "the other interpreter ran"
+    assert there.digest == here.digest
+    assert there.wakes == here.wakes
+    assert there.requests == here.requests
+    assert audit(["alexa", "okay_nabu"], hops=1000)["bytes"] == 0
 
 
 def test_two_models_run_in_a_heap_like_a_picos_and_hops_allocate_nothing() -> None:
