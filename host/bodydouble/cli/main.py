@@ -136,7 +136,8 @@ def _one_line(error: click.ClickException) -> str:
 
 def _say(text: str, code: ExitCode) -> int:
     with suppress(OSError):  # nobody reads it
-        print(f"bodydouble: {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"bodydouble: {text}\n")  # in one piece, whatever other threads write
+        sys.stderr.flush()
     return int(code)
 
 
