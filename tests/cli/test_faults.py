@@ -94,11 +94,14 @@ def test_a_board_that_hangs_is_given_up(tmp_path: Path) -> None:
     assert outcome["processed_s"] > 1.5
 
 
-def test_a_board_that_hangs_at_the_end_is_given_up_too(tmp_path: Path) -> None:
-    # Standard input that stays open: the session waits for audio, then for the board's last word.
+@pytest.mark.parametrize("limit", [[], ["--seconds", "60"]])
+def test_a_board_that_hangs_at_the_end_is_given_up_too(limit: list[str], tmp_path: Path) -> None:
+    # Standard input that stays open: the session attends to the board while it waits for audio, and at its end waits
+    # for the board's last word.
     report = tmp_path / "out.json"
     samples = soundfile.read(LIGHT, dtype="int16")[0][:70_000]
-    with running("stream", "-", "--cloud", "none", "--stall", "1", "--json", report, stdin=subprocess.PIPE) as tool:
+    arguments = ("stream", "-", "--cloud", "none", "--stall", "1", *limit)
+    with running(*arguments, "--json", report, stdin=subprocess.PIPE) as tool:
         assert tool.process.stdin is not None
         tool.process.stdin.buffer.write(samples.astype("<i2").tobytes())
         tool.process.stdin.flush()
@@ -298,3 +301,18 @@ def test_the_board_dies_with_a_killed_host(tmp_path: Path) -> None:
     assert not boards(tool.pid)
     after = run(*arguments)  # no lock is left on the home
     assert after.code == 0, after.err
+
+
+def test_a_board_that_dies_while_no_audio_comes(tmp_path: Path) -> None:
+    report = tmp_path / "out.json"
+    with running("stream", "-", "--cloud", "none", "--json", report, stdin=subprocess.PIPE) as tool:
+        assert tool.process.stdin is not None
+        tool.process.stdin.buffer.write(soundfile.read(LIGHT, dtype="int16")[0].astype("<i2").tobytes())
+        tool.process.stdin.flush()
+        tool.says(LET_OUT)
+        tool.started = time.monotonic()
+        tool.board().kill()
+        done = tool.done()
+    assert done.code == 3
+    assert done.seconds < PROMPT_S
+    assert read_json(report)["outcome"]["status"] == "BoardGoneError"

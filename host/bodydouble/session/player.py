@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RATE_HZ = 16_000
 FRAME_BYTES = 960
 """Audio per frame when streaming fast: three hops, so that the board never waits for half a hop."""
+IDLE_S = 0.02
 STALL_S = 10.0
 """A board that takes no audio for this long is given up."""
 
@@ -123,6 +124,10 @@ class Player:
         outcome.status, outcome.exit_code, outcome.error = status, exit_code, str(error)
         outcome.processed_s = round(self._sent / 2 / RATE_HZ, 3)
         self._privacy()
+
+    def idle(self) -> None:
+        """Attend to the board and to answers for a moment: there is no audio yet."""
+        self._poll(IDLE_S)
 
     def announce(self, facts: dict[str, Any]) -> None:
         """Tell the observer what will play."""

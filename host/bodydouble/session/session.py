@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bodydouble.clock import Clock, monotonic
 from bodydouble.errors import BodydoubleError, ExitCode, InputError
+from bodydouble.session.ahead import live
 from bodydouble.session.cloud import Cloud
 from bodydouble.session.player import RATE_HZ, Observer, Player, Recording, Settings
 from bodydouble.session.result import Result
@@ -100,7 +101,7 @@ class Session:
         self.result.input = _describe_input(source)
         player.announce(self.result.input)
         try:
-            player.run(source, lambda: _recordings(source))
+            player.run(live(source, player.idle) if _waits(source) else source, lambda: _recordings(source))
         except KeyboardInterrupt:
             player.fail("interrupted", 130, "interrupted")
             raise
@@ -166,6 +167,11 @@ def heap_needed(wake: Iterable[str]) -> int:
 
     plans = [load_plan(word.path) for word in find_words(list(wake))]
     return sum(len(plan.blob) + plan.arena_bytes + LOADED_BYTES for plan in plans) + SPARE_BYTES
+
+
+def _waits(source: Source) -> bool:
+    # Whether its audio may be still in the making; `--seconds` gives such a source a length too.
+    return source.seconds is None or source.path == "-" or source.kind == "microphone"
 
 
 def _recordings(source: Source) -> list[Recording]:
