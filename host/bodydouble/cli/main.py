@@ -67,7 +67,8 @@ class Interrupts:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     interrupts = Interrupts()
-    interrupts.install()
+    if arguments is None:  # else a program calls, whose signals are its own
+        interrupts.install()
     try:
         code = _run(arguments)
     except KeyboardInterrupt:
@@ -106,6 +107,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         return stop.exit_code
     except click.Abort:
         return _say("interrupted", ExitCode.INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return int(ExitCode.USAGE)
     except click.ClickException as error:
         return _say(_one_line(error), ExitCode.USAGE)
     except BodydoubleError as error:
