@@ -284,8 +284,8 @@ class App:
 
     def _on_frame(self, channel, buf, start, length):
         if channel == wire.AUDIO:
-            if self.state:
-                self.ring.put(buf, start, length, self._keep)
+            if self.state and self.ring.put(buf, start, length, self._keep):
+                self.log(wire.WARNING, "more audio than the ring holds: %d samples dropped" % self.ring.dropped)
         elif channel == wire.FILE:
             self.control.file(buf, start, length)
         elif channel == wire.CONTROL:

@@ -179,6 +179,7 @@ class Control:
             app.wake.words.append(word)
             reply["heap_free"] = app.stats.heap()
             reply["arena_bytes"] = word.model.arena_bytes
+            app.log(wire.INFO, "%s loaded, %d bytes of heap free" % (word.name, reply["heap_free"]))
         except (Refused, PlanError, ValueError, KeyError, TypeError, MemoryError) as error:
             reply = {"id": upload["id"], "ok": False, "error": str(error)}
         app.tell(wire.CONTROL, reply)

@@ -59,7 +59,11 @@ def test_any_frame_comes_back_at_both_ends(
 
 
 def test_both_ends_name_the_same_numbers() -> None:
-    ours = {name: int(value) for group in (wire.FrameType, wire.Channel) for name, value in group.__members__.items()}
+    ours = {
+        name: int(value)
+        for group in (wire.FrameType, wire.Channel, wire.LogLevel)
+        for name, value in group.__members__.items()
+    }
     ours |= {name: value for name, value in vars(wire).items() if name.isupper() and isinstance(value, int)}
     theirs = {}
     for node in ast.parse((FIRMWARE / "wire.py").read_text()).body:
@@ -71,7 +75,8 @@ def test_both_ends_name_the_same_numbers() -> None:
             theirs[node.targets[0].id] = ast.literal_eval(node.value.args[0])
     shared = ours.keys() & theirs.keys()
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
-    assert shared >= {*wire.FrameType.__members__, *wire.Channel.__members__, "VERSION", "MAX_PAYLOAD", "MAX_ENCODED"}
+    assert shared >= {*wire.FrameType.__members__, *wire.Channel.__members__, *wire.LogLevel.__members__}
+    assert shared >= {"VERSION", "MAX_PAYLOAD", "MAX_ENCODED"}
 
 
 def test_ack_round_trip() -> None:

@@ -26,10 +26,13 @@ class Ring:
         self.dropped = 0  # samples refused because the sender ignored its credits
 
     def put(self, buf, start, length, keep):
-        # Takes int16 LE PCM; `keep` is the oldest block that must survive. What does not fit is dropped and counted.
+        # Takes int16 LE PCM; `keep` is the oldest block that must survive. What does not fit is dropped and counted;
+        # True where that began.
         room = (keep + BLOCKS - self.received) * HOP - self._partial
         samples = length >> 1
+        began = False
         if samples > room:
+            began = not self.dropped
             self.dropped += samples - room
             samples = room
         if samples > 0:
@@ -38,6 +41,7 @@ class Ring:
             while self._partial >= HOP:
                 self._partial -= HOP
                 self.received += 1
+        return began
 
     def offset(self, block):
         # Index of a block's first sample; blocks never wrap inside.

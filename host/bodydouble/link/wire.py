@@ -41,6 +41,15 @@ class Channel(IntEnum):
     TENSOR = 7
 
 
+class LogLevel(IntEnum):
+    """The first byte of a payload on the log channel."""
+
+    DEBUG = 0
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+
 CREDITED = frozenset({Channel.AUDIO, Channel.FILE})
 """Bulk channels from host to board: nothing is sent on them beyond the board's credit."""
 

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bodydouble.link.wire import LogLevel
 from bodydouble.views.waterfall import describe_action, waterfall
 
 REASONS = {
@@ -121,7 +122,8 @@ class Story:
         self._console.print(Padding(waterfall(facts["latency_ms"], facts["clocks"]), (0, 0, 0, 4)))
 
     def _log(self, facts: dict[str, Any]) -> None:
-        self._line("·", Text(f"board: {facts['text']}", "dim"), "dim")
+        if facts["level"] >= LogLevel.WARNING:
+            self._line("!", Text(f"board: {facts['text']}"), "yellow")
 
     def _line(self, mark: str, text: Text, style: str) -> None:
         row = Table.grid(padding=(0, 1))
