@@ -245,7 +245,7 @@ def test_help_needs_no_numpy() -> None:
 
 LOST = """
 import os, signal, time
-from bodydouble.cli.main import Interrupts
+from bodydouble.cli.interrupts import Interrupts
 interrupts = Interrupts()
 interrupts.install()
 
@@ -274,6 +274,37 @@ def test_an_interrupt_in_a_finaliser_is_not_lost(name: str) -> None:
         timeout=30,
     )
     assert (done.stdout, done.stderr) == ("heard\n", "")
+
+
+IN_A_CALLBACK = """
+import os, signal, sys
+from bodydouble.cli.interrupts import INTERRUPTS
+from bodydouble.cli.main import main
+from bodydouble.errors import InputError
+from bodydouble.session.run import Run
+
+def play(self):
+    class Finalised:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000):
+                pass
+
+    Finalised()
+    raise InputError("the recording is damaged", hint="copy it again")
+
+Run._execute = play
+main()
+"""
+
+
+def test_an_interrupt_that_shows_itself_as_an_error_is_an_interrupt(tmp_path: Path) -> None:
+    report = tmp_path / "out.json"
+    done = run("stream", MISS, "--json", report, command=(sys.executable, "-c", IN_A_CALLBACK))
+    assert done.one_line() == "bodydouble: interrupted"
+    assert done.code == 130
+    outcome = read_json(report)["outcome"]
+    assert (outcome["status"], outcome["exit_code"]) == ("interrupted", 130)
 
 
 @pytest.mark.parametrize("where", ["cache", "home"])

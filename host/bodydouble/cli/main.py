@@ -7,79 +7,34 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from bodydouble.cli.interrupts import INTERRUPTS
 from bodydouble.errors import BodydoubleError, ExitCode
 
 if TYPE_CHECKING:
     import click
 
-CLEAN_UP_S = 5.0
-"""So long after an interrupt further ones are ignored, while what was begun is ended; later ones end it at once."""
-
-AGAIN_S = 0.02
-
-
-class Interrupts:
-    """Handler of Ctrl-C and SIGTERM: the board's child, the service and half-written files are cleaned up by both."""
-
-    def __init__(self) -> None:
-        self.began: float | None = None
-        self.code: int | None = None
-        """Exit code of a command that has ended: nothing is left to clean up."""
-
-    def __call__(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Raise KeyboardInterrupt the first time."""
-        if self.code is not None:
-            os._exit(self.code)
-        if self.began is None:
-            self.began = time.monotonic()
-            raise KeyboardInterrupt
-        if time.monotonic() - self.began > CLEAN_UP_S:
-            os._exit(ExitCode.INTERRUPTED)
-
-    def install(self) -> None:
-        """Become the handler; in another thread than the main one, interrupts are somebody else's."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                # A shell's background job is started with Ctrl-C ignored, and must stay so.
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    signal.signal(number, self)
-            signal.signal(signal.SIGALRM, self)
-            sys.unraisablehook = self._unraisable
-
-    def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
-        # Raised inside a finaliser, an interrupt gets nowhere: it is raised again, once that is over.
-        if not isinstance(lost.exc_value, KeyboardInterrupt):
-            sys.__unraisablehook__(lost)
-        elif self.code is None:
-            self.began = None
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    interrupts = Interrupts()
     if arguments is None:  # else a program calls, whose signals are its own
-        interrupts.install()
+        INTERRUPTS.install()
     try:
         code = _run(arguments)
     except KeyboardInterrupt:
         code = _say("interrupted", ExitCode.INTERRUPTED)
     except Exception:
         # An import that an interrupt broke off may report it as an error of its own.
-        if interrupts.began is None:
+        if not INTERRUPTS.heard:
             raise
         code = _say("interrupted", ExitCode.INTERRUPTED)
-    interrupts.code = code
-    if arguments is None and (interrupts.began is not None or threading.active_count() > 1):
+    INTERRUPTS.code = code
+    if arguments is None and (INTERRUPTS.heard or threading.active_count() > 1):
         # Everything is cleaned up; no thread that still imports or waits for a cloud may hold up the end. And where
         # KeyboardInterrupt passed through an exec() on its way (dataclasses use it), Python would not return this
         # code but end itself by SIGINT.
@@ -113,6 +68,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         return _say(_one_line(error), ExitCode.USAGE)
     except BodydoubleError as error:
+        if INTERRUPTS.heard:
+            raise KeyboardInterrupt from error
         return _say(str(error), error.exit_code)
     except OutputError as error:
         return _system_error(error.__cause__ or error)

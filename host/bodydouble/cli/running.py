@@ -8,7 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from bodydouble.cli.interrupts import INTERRUPTS
 from bodydouble.cli.report import Report, check_writable
+from bodydouble.errors import BodydoubleError, ExitCode
 from bodydouble.session.cloud import Cloud
 from bodydouble.session.player import Observer, Settings
 from bodydouble.session.result import Result
@@ -32,6 +34,15 @@ def run_command(given: dict[str, Any], out: Console, report: Report, story: Stor
         run.observer = tee(story, progress_bar(stack, given.get("seconds")))
         try:
             result = run.execute()
+        except BodydoubleError as error:
+            if not INTERRUPTS.heard:
+                raise
+            # Decoders and the like turn an interrupt inside their callbacks into an error of their own.
+            INTERRUPTS.taken()
+            outcome = run.result.outcome
+            outcome.status = outcome.error = "interrupted"
+            outcome.exit_code = int(ExitCode.INTERRUPTED)
+            raise KeyboardInterrupt from error
         finally:
             if trace_path:
                 run.trace.write(trace_path)
