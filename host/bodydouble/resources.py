@@ -45,7 +45,12 @@ def demo_dir() -> Path:
 def cache_dir() -> Path:
     """A folder for what can be made again; `BODYDOUBLE_CACHE` moves it."""
     path = Path(os.environ.get("BODYDOUBLE_CACHE") or platformdirs.user_cache_dir("bodydouble"))
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the cache folder {path} cannot be made: {error.strerror}", hint="set BODYDOUBLE_CACHE to another folder"
+        ) from error
     return path
 
 

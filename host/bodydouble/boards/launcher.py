@@ -25,8 +25,8 @@ def main(argv: list[str]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != parent:
         os._exit(1)  # it died before we asked to be told
-    # Blocked by the parent while it started us, so that Ctrl-C could not come in between.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # Blocked by the parent while it started us, so that no interrupt could come in between.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.set_blocking(0, False)
     os.set_blocking(2, False)  # a full error pipe loses lines rather than stopping the board

@@ -54,8 +54,14 @@ def open_unix(
     interpreter = find_micropython()
     build = build_firmware(interpreter.target, source=firmware, extra=extra)
     heap = heap_bytes or kind.heap_bytes
-    process = UnixProcess(interpreter, build, heap, [f"tier={tier}"] if tier else [])
+    held = _hold_interrupts()
     try:
+        process = UnixProcess(interpreter, build, heap, [f"tier={tier}"] if tier else [])
+    except BaseException:
+        _release_interrupts(held)
+        raise
+    try:
+        _release_interrupts(held)  # one that waited is raised here, where the process is ended by it
         stream = wrap(process.stream) if wrap else process.stream
         board = Board(kind, Connection(stream, drift_ppm=kind.drift_ppm), process)
         board.start(START_S, ask=ask, heap_bytes=heap, firmware=build.sha256, compiled=build.compiled)
@@ -180,7 +186,7 @@ class UnixProcess:
 def _hold_interrupts() -> set[signal.Signals | int] | None:
     if threading.current_thread() is not threading.main_thread():
         return None  # Ctrl-C is the main thread's
-    return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
 def _release_interrupts(held: set[signal.Signals | int] | None) -> None:

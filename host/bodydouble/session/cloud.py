@@ -53,7 +53,7 @@ class Cloud:
     def check(self) -> None:
         """Raise InputError where the fleet, the model or the fault of the simulated service cannot be used."""
         if self.kind == "sim":
-            self._service()
+            self._made()
         elif self.fault:
             raise InputError(
                 "only the simulated cloud can be made to fail", hint="use --cloud sim with --cloud-fault"
@@ -91,9 +91,12 @@ class Cloud:
 
     def _service(self) -> CloudServer:
         if self._server is None:
-            from bodydouble.cloud.server import CloudServer  # noqa: PLC0415 - keeps the command line's start quick
-
-            self._server = CloudServer(
-                fleet=self.fleet, model=self.model, recognise=self.recognise, fault=self.fault, seed=self.seed
-            )
+            self._server = self._made()
         return self._server
+
+    def _made(self) -> CloudServer:
+        from bodydouble.cloud.server import CloudServer  # noqa: PLC0415 - keeps the command line's start quick
+
+        return CloudServer(
+            fleet=self.fleet, model=self.model, recognise=self.recognise, fault=self.fault, seed=self.seed
+        )

@@ -65,7 +65,10 @@ class Run:
 
     def _execute(self) -> Result:
         options = self._options
-        with self._source() as source, self._board() as board:
+        # What the user may have mistyped is told before anything starts.
+        needed = heap_needed(options.wake)
+        self._cloud.check()
+        with self._source() as source, self._board(needed) as board:
             session = Session(
                 board,
                 self._cloud,
@@ -80,11 +83,11 @@ class Run:
             with session:
                 return session.play(source)
 
-    def _board(self) -> Board:
+    def _board(self, needed: int) -> Board:
         # More words than a board's own heap holds: an emulated one is given what they need, and it is said.
         options = self._options
         board = open_board(options.board, tier=options.tier, heap_bytes=options.heap_bytes)
-        lacks = heap_needed(options.wake) - board.info["heap_free"]
+        lacks = needed - board.info["heap_free"]
         if lacks <= 0 or options.heap_bytes or not board.kind.emulated:
             return board
         heap_bytes = board.info["heap_bytes"] + -(-(lacks + HEAP_MARGIN_BYTES) // HEAP_STEP_BYTES) * HEAP_STEP_BYTES

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bodydouble.link.wire import LogLevel
+from bodydouble.streams.errors import shown
 from bodydouble.views.waterfall import describe_action, waterfall
 
 REASONS = {
@@ -50,7 +51,7 @@ class Story:
     def title(self, index: int, path: str) -> Text:
         """The line that announces recording number `index` (from 0), played from `path`."""
         del index
-        return Text(path, "bold")
+        return Text(shown(path), "bold")
 
     def _recording(self, facts: dict[str, Any]) -> None:
         # Audio is sent ahead of what the board hears, so a recording is announced by its first event.
