@@ -31,7 +31,7 @@ def run_command(given: dict[str, Any], out: Console, report: Report, story: Stor
     run = Run(options_from(given), cloud_from(given))
     report.to_json = lambda: run.result.to_json()  # noqa: PLW0108 - a run comes to have another result
     with ExitStack() as stack:
-        run.observer = tee(story, progress_bar(stack, given.get("seconds")))
+        run.observer = tee(story, progress_bar(stack, out, given.get("seconds")))
         try:
             result = run.execute()
         except BodydoubleError as error:
@@ -97,11 +97,13 @@ def tee(*observers: Observer) -> Observer:
     return tell
 
 
-def progress_bar(stack: ExitStack, seconds: float | None) -> Observer:
-    """A bar on stderr that follows the audio; nothing where stderr is no terminal."""
-    terminal = Console(stderr=True)
-    if not terminal.is_terminal:
+def progress_bar(stack: ExitStack, out: Console, seconds: float | None) -> Observer:
+    """A bar that follows the audio, below what `out` tells; nothing where stderr is no terminal."""
+    errors = Console(stderr=True)
+    if not errors.is_terminal:
         return lambda kind, facts: None
+    # Two consoles on one terminal know nothing of each other's cursor: the one that prints must also hold the bar.
+    terminal = out if out.is_terminal else errors
     progress = stack.enter_context(
         Progress(
             TextColumn("{task.fields[done]:.0f} s of audio"),
