@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+from urllib.parse import urlsplit
+
 import pytest
 
+from bodydouble.cloud.errors import CloudStartError
+from bodydouble.cloud.server import CloudServer
 from bodydouble.errors import ExitCode, InputError
 from bodydouble.session.cloud import Cloud
 
@@ -49,3 +54,42 @@ def test_the_simulated_one_listens_only_while_it_is_open() -> None:
         assert cloud.url
         assert cloud.url.startswith("http://127.0.0.1:")
     assert cloud.url is None
+
+
+def test_it_stops_when_the_last_one_leaves() -> None:
+    """A session enters the cloud that its caller has opened, and leaves it first."""
+    cloud = Cloud()
+    with cloud:
+        url = str(cloud.url)
+        for _ in range(2):
+            with cloud as same:
+                assert same.url == url
+            assert cloud.url == url
+            assert listens(url)
+    assert not listens(url)
+    with cloud as again:
+        assert listens(str(again.url))
+    assert cloud.url is None
+
+
+def test_an_entry_that_failed_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise CloudStartError("no", hint="none")
+
+    cloud = Cloud()
+    with monkeypatch.context() as patch:
+        patch.setattr(CloudServer, "start", refuse)
+        with pytest.raises(CloudStartError), cloud:
+            pass
+    with cloud:
+        assert cloud.url
+    assert cloud.url is None
+
+
+def listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True

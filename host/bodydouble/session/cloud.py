@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ class Cloud:
 
     `kind` is `sim`, `none`, `bedrock` or `url`. `model` is a name of the simulated service's catalogue, a Bedrock
     model id otherwise. Used without a session it is a Bedrock endpoint for any client: `with Cloud() as cloud:`
-    serves at `cloud.url`.
+    serves at `cloud.url`. It may be entered again while it is open, as a session does with the cloud that it is
+    given: it starts at the first entry and stops at the last exit.
     """
 
     kind: str = "sim"
@@ -34,7 +36,10 @@ class Cloud:
     seed: int = 0
     recognise: Recognise | None = None
     """Speech recognition inside the simulated service; without it audio blocks are refused."""
-    _server: CloudServer | None = field(default=None, repr=False)
+    _server: CloudServer | None = field(default=None, init=False, repr=False, compare=False)
+    _entries: int = field(default=0, init=False, repr=False, compare=False)
+    # A session enters on its own thread while the caller's may ask for the model's id, or leave.
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str, **options: Any) -> Cloud:
@@ -65,20 +70,24 @@ class Cloud:
             self._service().prewarm()
 
     def __enter__(self) -> Cloud:
-        """Start the simulated service, where it is asked for."""
-        if self.kind == "sim":
-            self._service().start()
-            self.url = self._service().url
+        """Start the simulated service, where it is asked for and not started yet."""
+        with self._lock:
+            if self.kind == "sim" and not self._entries:
+                self._service().start()
+                self.url = self._service().url
+            self._entries += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-            self.url = None
+        """Stop it, where nobody else is inside."""
+        with self._lock:
+            self._entries -= 1
+            if self._server is not None and not self._entries:
+                self._server.stop()
+                self._server = None
+                self.url = None
 
     def describe(self) -> dict[str, Any]:
         """What the result says of it."""
@@ -90,9 +99,10 @@ class Cloud:
         return facts
 
     def _service(self) -> CloudServer:
-        if self._server is None:
-            self._server = self._made()
-        return self._server
+        with self._lock:
+            if self._server is None:
+                self._server = self._made()
+            return self._server
 
     def _made(self) -> CloudServer:
         from bodydouble.cloud.server import CloudServer  # noqa: PLC0415 - keeps the command line's start quick
