@@ -56,6 +56,22 @@ def test_the_simulated_one_listens_only_while_it_is_open() -> None:
     assert cloud.url is None
 
 
+@pytest.mark.parametrize(
+    ("where", "model", "model_id"),
+    [
+        ("bedrock", None, "us.meta.llama3-3-70b-instruct-v1:0"),
+        ("bedrock", "llama-3.1-8b", "us.meta.llama3-1-8b-instruct-v1:0"),
+        ("bedrock", "meta.llama3-8b-instruct-v1:0", "meta.llama3-8b-instruct-v1:0"),
+        ("bedrock", "eu.amazon.nova-lite-v1:0", "eu.amazon.nova-lite-v1:0"),
+        ("http://127.0.0.1:9", None, "meta.llama3-3-70b-instruct-v1:0"),
+        ("http://127.0.0.1:9", "my-own", "my-own"),
+        ("sim", None, "meta.llama3-3-70b-instruct-v1:0"),
+    ],
+)
+def test_a_client_asks_for_an_id_that_the_service_knows(where: str, model: str | None, model_id: str) -> None:
+    assert Cloud.parse(where, **({"model": model} if model else {})).model_id == model_id
+
+
 def test_it_stops_when_the_last_one_leaves() -> None:
     """A session enters the cloud that its caller has opened, and leaves it first."""
     cloud = Cloud()

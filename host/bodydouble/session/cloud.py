@@ -22,10 +22,10 @@ DEFAULT_MODEL = "llama-3.3-70b"
 class Cloud:
     """The cloud side of a session; a context manager that starts and stops the simulated service.
 
-    `kind` is `sim`, `none`, `bedrock` or `url`. `model` is a name of the simulated service's catalogue, a Bedrock
-    model id otherwise. Used without a session it is a Bedrock endpoint for any client: `with Cloud() as cloud:`
-    serves at `cloud.url`. It may be entered again while it is open, as a session does with the cloud that it is
-    given: it starts at the first entry and stops at the last exit.
+    `kind` is `sim`, `none`, `bedrock` or `url`. `model` is a name of the catalogue or a Bedrock model id; Bedrock and
+    a URL are asked for any other id as it stands. Used without a session it is a Bedrock endpoint for any client:
+    `with Cloud() as cloud:` serves at `cloud.url`. It may be entered again while it is open, as a session does with
+    the cloud that it is given: it starts at the first entry and stops at the last exit.
     """
 
     kind: str = "sim"
@@ -53,7 +53,15 @@ class Cloud:
     @property
     def model_id(self) -> str:
         """The id that a Bedrock client asks for."""
-        return self._service().model_id if self.kind == "sim" else self.model
+        if self.kind == "sim":
+            return self._service().model_id
+        from bodydouble.cloud.catalogue import models  # noqa: PLC0415 - keeps the command line's start quick
+
+        known = models().get(self.model)
+        if known is None:
+            return self.model
+        # Bedrock offers most of them, Llama 3.3 among them, through an inference profile alone.
+        return f"us.{known.bedrock_id}" if self.kind == "bedrock" else known.bedrock_id
 
     def check(self) -> None:
         """Raise InputError where the fleet, the model or the fault of the simulated service cannot be used."""
