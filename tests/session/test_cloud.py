@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from bodydouble.cloud.brain.registry import Registry
 from bodydouble.cloud.errors import CloudStartError
 from bodydouble.cloud.server import CloudServer
 from bodydouble.errors import ExitCode, InputError
 from bodydouble.session.cloud import Cloud
+from cloud.kit import audio, client, encoded, tone, user
 
 
 @pytest.mark.parametrize(
@@ -86,6 +91,31 @@ def test_it_stops_when_the_last_one_leaves() -> None:
     with cloud as again:
         assert listens(str(again.url))
     assert cloud.url is None
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_speech_recognition_may_be_set_after_the_service_was_made(late: bool) -> None:
+    """As a session does with the cloud that it is given."""
+
+    def recognise(samples: NDArray[np.int16], names: Registry) -> str:
+        del samples, names
+        return "hello"
+
+    cloud = Cloud()
+    cloud.check()
+    model = cloud.model_id
+    if not late:
+        cloud.recognise = recognise
+    with cloud:
+        cloud.prewarm()
+        cloud.recognise = recognise
+        with closing(client(str(cloud.url))) as bedrock:
+            spoken = [user(audio(encoded(tone(), "wav")))]
+            response = bedrock.converse(modelId=model, messages=spoken)
+            assert response["output"]["message"]["content"][0]["text"].startswith("Hello!")
+            cloud.recognise = None
+            with pytest.raises(bedrock.exceptions.ValidationException, match="no speech recogniser"):
+                bedrock.converse(modelId=model, messages=spoken)
 
 
 def test_an_entry_that_failed_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

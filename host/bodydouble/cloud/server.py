@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bodydouble.cloud.errors import CloudStartError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     import uvicorn
@@ -34,8 +35,9 @@ class CloudServer:
     """The service; `start` and `stop` it, or use it in a `with` statement. Any thread may do either.
 
     `fleet` is `CHIP:N`; `model` a name of the catalogue or a Bedrock id; `recognise` turns audio blocks into words
-    (without it they are refused); `fault` is `KIND` or `KIND:N` of `bodydouble.cloud.faults`; `seed` goes into every
-    id. Raises InputError where one of them cannot be used, at once.
+    (without it they are refused), or `recogniser`, asked at each request, gives what does; `fault` is `KIND` or
+    `KIND:N` of `bodydouble.cloud.faults`; `seed` goes into every id. Raises InputError where one of them cannot be
+    used, at once.
 
     Connections are taken as soon as `start` returns; the first answer waits for imports and sentences, unless
     `prewarm` has loaded them.
@@ -48,6 +50,8 @@ class CloudServer:
         recognise: Recognise | None = None,
         fault: str | None = None,
         seed: int = 0,
+        *,
+        recogniser: Callable[[], Recognise | None] | None = None,
     ) -> None:
         from bodydouble.cloud.accelerator import Fleet  # noqa: PLC0415  keeps the import of this module light
         from bodydouble.cloud.brain.rules import RuleBrain  # noqa: PLC0415
@@ -58,7 +62,9 @@ class CloudServer:
         self._fault = Fault.parse(fault)
         self._brain = RuleBrain()
         self._seed = seed
-        self._service: Service = Service(Fleet.parse(fleet), find_model(model), self._brain, recognise, seed=seed)
+        self._service: Service = Service(
+            Fleet.parse(fleet), find_model(model), self._brain, recogniser or (lambda: recognise), seed=seed
+        )
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._serving: _Serving | None = None

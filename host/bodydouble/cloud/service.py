@@ -90,6 +90,7 @@ class Completion:
 class Service:
     """Answers for every model of the catalogue that fits the fleet. Any thread may call it.
 
+    `recogniser` is asked at each request with audio for what recognises it; None refuses the request.
     Raises MemoryFitError where `model`, the one that the service is for, does not fit.
     """
 
@@ -98,7 +99,7 @@ class Service:
         fleet: Fleet,
         model: Model,
         brain: Brain,
-        recognise: Recognise | None,
+        recogniser: Callable[[], Recognise | None],
         *,
         seed: int = 0,
         clock: Callable[[], float] = time.perf_counter,
@@ -106,7 +107,7 @@ class Service:
         self.fleet = fleet
         self.model = model
         self._brain = brain
-        self._recognise = recognise
+        self._recogniser = recogniser
         self._recognising = threading.Lock()
         self._seed = seed
         self._clock = clock
@@ -183,7 +184,8 @@ class Service:
         current = [recording for index, recording in recordings if index == last]
         if not recordings:
             return None, 0.0
-        if self._recognise is None:
+        recognise = self._recogniser()
+        if recognise is None:
             raise invalid("This model doesn't support the audio content block: the service has no speech recogniser.")
         if not current:
             return None, 0.0
@@ -191,7 +193,7 @@ class Service:
         with self._recognising:
             started = self._clock()
             try:
-                heard = " ".join(self._recognise(recording, registry) for recording in current)
+                heard = " ".join(recognise(recording, registry) for recording in current)
             except BodydoubleError as error:
                 raise ServiceError("ModelErrorException", f"The speech recogniser failed: {error}") from error
             return " ".join(heard.split()), self._clock() - started

@@ -35,7 +35,7 @@ class Cloud:
     fault: str | None = None
     seed: int = 0
     recognise: Recognise | None = None
-    """Speech recognition inside the simulated service; without it audio blocks are refused."""
+    """Speech recognition inside the simulated service; without it audio blocks are refused. Set it at any time."""
     _server: CloudServer | None = field(default=None, init=False, repr=False, compare=False)
     _entries: int = field(default=0, init=False, repr=False, compare=False)
     # A session enters on its own thread while the caller's may ask for the model's id, or leave.
@@ -116,5 +116,9 @@ class Cloud:
         from bodydouble.cloud.server import CloudServer  # noqa: PLC0415 - keeps the command line's start quick
 
         return CloudServer(
-            fleet=self.fleet, model=self.model, recognise=self.recognise, fault=self.fault, seed=self.seed
+            fleet=self.fleet,
+            model=self.model,
+            recogniser=lambda: self.recognise,  # which a session may set long after the service was made
+            fault=self.fault,
+            seed=self.seed,
         )
