@@ -33,6 +33,7 @@ def test_spans_are_adjacent_and_sum_to_the_difference_of_the_stamps() -> None:
     line.reassign("network", "host", 0.015)
     hand.now += 0.01
     end = line.stop()
+    assert line.stopped_at == hand.now
     assert line.spans == pytest.approx(
         {"endpoint": 0.7, "link": 0.002, "host": 0.2 + 0.01 + 0.015, "network": 0.005, "cloud_prefill": 0.3}
     )

@@ -210,6 +210,7 @@ class App:
 
     def _close(self, reason, index, started):
         last = self.endpointer.last_speech
+        entry = self.gate.entry
         spoken = self.gate.state == OPEN
         self._ended = {
             "ev": "endpoint",
@@ -217,7 +218,7 @@ class App:
             "reason": reason,
             "frame": last if spoken else index,
             "decided": index,
-            "where": self.policy.destination(reason),
+            "where": entry["destination"],
             "us": started,
         }
         self.endpointer.disarm()
@@ -280,6 +281,9 @@ class App:
         # Another host: whatever the last one had begun is over. Models stay until they are unloaded.
         if not resumed:
             self._outbox.clear()
+            self._audit = 0
+            gc.enable()
+            self.control.reset()
             self.restart()
 
     def _on_frame(self, channel, buf, start, length):

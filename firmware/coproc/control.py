@@ -23,7 +23,11 @@ class Refused(Exception):
 class Control:
     def __init__(self, app):
         self._app = app
-        self._upload = None  # the plan that is being received
+        self.reset()
+
+    def reset(self):
+        # An upload that was under way is forgotten.
+        self._upload = None  # what op_load was asked for, while its plan is being received
         self._blob = None
         self._filled = 0
 
@@ -45,7 +49,7 @@ class Control:
             elif not isinstance(error, (Refused, PlanError)):
                 text = "%s: %s" % (type(error).__name__, text)
             reply = {"id": reply["id"], "ok": False, "error": text}
-        if reply is not None and reply.get("ok") is not None:
+        if reply["ok"] is not None:
             self._app.tell(wire.CONTROL, reply)
 
     # --- requests

@@ -29,6 +29,8 @@ class Timeline:
     spans: dict[str, float] = field(default_factory=dict)
     clocks: dict[str, str] = field(default_factory=dict)
     simulated: float = 0.0
+    stopped_at: float = 0.0
+    """Host time of the last `stop`."""
     _stage: str = ""
     _since: float = 0.0
     _origin: float = 0.0
@@ -74,6 +76,7 @@ class Timeline:
             self.spans[self._stage] += now - self._since
             self._ahead += now - self._origin
             self._stage = ""
+            self.stopped_at = now
         return self.now()
 
     def _book(self, stage: str, seconds: float, clock: str) -> None:

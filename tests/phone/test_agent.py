@@ -164,8 +164,9 @@ def test_times_of_the_emulated_service_are_simulated() -> None:
     assert spans["cloud_decode"] == pytest.approx(8.0)
     assert {clocks[name] for name in ("cloud_queue", "cloud_prefill", "cloud_decode")} == {"simulated"}
     assert {clocks[name] for name in ("host", "network", "tools")} == {"host"}
-    assert spans["network"] == pytest.approx(0.2 + 0.25 - 2 * 0.15), "what the emulation took is the host's"
-    assert spans["host"] == pytest.approx(0.1 + 2 * 0.15)
+    assert spans["network"] == pytest.approx(0.2 + 0.25 - 2 * 0.15), "what the emulation took is told apart"
+    assert spans["cloud_service"] == pytest.approx(2 * 0.15)
+    assert spans["host"] == pytest.approx(0.1)
     assert rig.timeline.simulated == pytest.approx(14.0)
     assert turn.end_s - 50 == pytest.approx(sum(spans.values()))
     # endpoint, recognition, the first call whole, the second up to its first token

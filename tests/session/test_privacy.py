@@ -16,7 +16,7 @@ def test_a_request_within_its_bounds() -> None:
     custody = Custody()
     custody.opened()
     custody.arrived(320 * 100)
-    line = custody.closed(entry(156, 256), t_wake=1.86)
+    line = custody.closed(entry(156, 256), t_wake=1.86, t_decided=3.0)
     assert line == {
         "kind": "audio",
         "reason": "alexa",
@@ -25,7 +25,7 @@ def test_a_request_within_its_bounds() -> None:
         "to_s": 2.56,
         "bytes": 32000,
     }
-    custody.forwarded("text", "alexa", 24)
+    custody.forwarded("text", "alexa", 24, 0)
     assert [one["destination"] for one in custody.ledger] == ["phone", "cloud"]
     assert custody.received == 32000
     custody.check()
@@ -47,7 +47,7 @@ def test_audio_older_than_the_pre_roll_counts_as_before_the_wake() -> None:
     custody = Custody()
     custody.opened()
     custody.arrived(320 * 100)
-    custody.closed(entry(154, 254), t_wake=1.86)
+    custody.closed(entry(154, 254), t_wake=1.86, t_decided=3.0)
     assert custody.bytes_before_wake == 2 * 320
 
 
@@ -55,7 +55,7 @@ def test_bytes_between_requests_count_as_before_the_wake() -> None:
     custody = Custody()
     custody.opened()
     custody.arrived(320)
-    custody.closed(entry(200, 201), t_wake=2.0)
+    custody.closed(entry(200, 201), t_wake=2.0, t_decided=3.0)
     custody.arrived(320)
     assert custody.bytes_before_wake == 320
 
@@ -65,11 +65,25 @@ def test_a_ledger_that_disagrees_with_what_arrived_is_not_believed() -> None:
     custody.opened()
     custody.arrived(640)
     with pytest.raises(ExpectationError, match="ledger says 320 bytes left it, 640 arrived"):
-        custody.closed(entry(200, 201), t_wake=2.0)
+        custody.closed(entry(200, 201), t_wake=2.0, t_decided=3.0)
 
 
 def test_nothing_said_leaves_no_line() -> None:
     custody = Custody()
     custody.opened()
-    assert custody.closed({"kind": "audio", "reason": "alexa", "from": 0, "to": 0, "bytes": 0}, t_wake=2.0) is None
+    assert (
+        custody.closed(
+            {"kind": "audio", "reason": "alexa", "from": 0, "to": 0, "bytes": 0}, t_wake=2.0, t_decided=3.0
+        )
+        is None
+    )
     assert custody.ledger == []
+
+
+@pytest.mark.parametrize(("start", "stop", "count"), [(200, 210, 32_000), (200, 400, 64_000)])
+def test_a_ledger_that_contradicts_itself_is_not_believed(start: int, stop: int, count: int) -> None:
+    custody = Custody()
+    custody.opened()
+    custody.arrived(count)
+    with pytest.raises(ExpectationError, match="ledger contradicts itself"):
+        custody.closed({**entry(start, stop), "bytes": count}, t_wake=2.0, t_decided=3.0)

@@ -28,7 +28,7 @@ from bodydouble.cli.report import Report
     "--gap",
     "gap_s",
     type=Seconds(0, 3600),
-    default=2.0,
+    default=5.0,
     metavar="SECONDS",
     help="Silence between recordings.",
 )

@@ -197,7 +197,7 @@ class Agent:
             reply, stop_reason = self._loop(turn, timeline)
         except CloudCallError as error:
             self._remember_broken(turn)
-            raise error.after(turn.actions) from error
+            raise error.after(turn.actions, turn.transcript) from error
         except BaseException:
             self._remember_broken(turn)
             raise
@@ -263,7 +263,7 @@ class Agent:
         timeline.enter("host")
         if times:
             timeline.simulate("cloud_decode", times.decode_s)
-            timeline.reassign("network", "host", times.service_s)
+            timeline.reassign("network", "cloud_service", times.service_s)
         elif first_event is not None:
             # Without the service's own word, the way there and back cannot be told from its work.
             ended = clock()

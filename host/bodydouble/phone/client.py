@@ -35,20 +35,29 @@ class ConverseClient(Protocol):
 class CloudCallError(CloudError):
     """A call of the model failed; `code` names the failure (the service's error code, or the client's).
 
-    `actions` are those that were carried out in the same turn before it failed.
+    `actions` are those that were carried out in the same turn before it failed, `transcript` what was understood.
     """
 
-    def __init__(self, message: str, *, code: str, hint: str, actions: Iterable[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        hint: str,
+        actions: Iterable[Mapping[str, Any]] = (),
+        transcript: str | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.actions = tuple(actions)
+        self.transcript = transcript
 
-    def after(self, actions: Iterable[Mapping[str, Any]]) -> CloudCallError:
-        """The same failure, saying which tools had been carried out when it came."""
+    def after(self, actions: Iterable[Mapping[str, Any]], transcript: str | None = None) -> CloudCallError:
+        """The same failure, saying what was understood and which tools had been carried out when it came."""
         actions = tuple(actions)
         done = [str(action["tool"]) for action in actions if action["result"].get("status") == "ok"]
         message = f"{self.message}; done before that: {', '.join(done)}" if done else self.message
-        return CloudCallError(message, code=self.code, hint=self.hint, actions=actions)
+        return CloudCallError(message, code=self.code, hint=self.hint, actions=actions, transcript=transcript)
 
 
 def make_client(

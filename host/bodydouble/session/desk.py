@@ -31,8 +31,9 @@ class Job:
     request: Request
     samples: NDArray[np.int16]
     timeline: Timeline
-    wall_start: float | None
-    """Host time at which the stamped end of speech was due, under `--real-time`."""
+    spoken_at: float
+    """Host time of the stamped end of speech: when it was due, or stood for under a faster stream."""
+    real_time: bool = False
     turn: Turn | None = None
     error: BodydoubleError | None = None
     forwarded: dict[str, int] = field(default_factory=dict)
@@ -99,11 +100,14 @@ class Desk:
         except BodydoubleError as error:
             job.error = error
             request.error = str(error)
-        ended = job.timeline.stop()
+            # What was understood and done before it failed stays true.
+            request.transcript = getattr(error, "transcript", None)
+            request.actions = [dict(action) for action in getattr(error, "actions", ())]
+        job.timeline.stop()
         job.forwarded = self._meter()
-        if job.wall_start is not None:
-            request.wall_ms = round((self._clock() - job.wall_start) * 1e3, 3)
-        request.book(job.timeline, ended)
+        if job.real_time:
+            request.wall_ms = round((self._clock() - job.spoken_at) * 1e3, 3)
+        request.book(job.timeline, job.spoken_at)
         if job.turn is not None:
             request.transcript = job.turn.transcript
             request.reply = job.turn.reply

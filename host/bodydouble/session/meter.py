@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from bodydouble.phone.agent import AUDIO_HINT
 
 if TYPE_CHECKING:
     from bodydouble.phone.client import ConverseClient
@@ -23,7 +26,9 @@ class MeteredClient:
             for block in message["content"] if message["role"] == "user" else ():
                 if "audio" in block:
                     self._counted["audio"] += len(block["audio"]["source"]["bytes"])
-                elif "text" in block:
+                elif "toolResult" in block:
+                    self._counted["home"] += len(json.dumps(block["toolResult"]["content"]).encode())
+                elif block.get("text") != AUDIO_HINT:
                     self._counted["text"] += len(block["text"].encode())
         return self._client.converse_stream(**request)
 

@@ -78,11 +78,15 @@ class Player:
     ) -> None:
         self.board = board
         self.settings = settings or Settings()
-        self.result = Result()
         self.trace = Trace(clock)
         self._clock = clock
         self._observer = observer or (lambda kind, facts: None)
         self._desk = desk
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget what was played: the next audio begins at 0 with a result of its own."""
+        self.result = Result()
         self._custody = Custody(pre_roll_s=self.settings.pre_roll_ms / 1e3)
         self._audio = bytearray()
         self._open: Request | None = None
@@ -159,7 +163,8 @@ class Player:
         step = BLOCK_BYTES if real_time else FRAME_BYTES
         at = 0
         while at < len(data):
-            until = min(at + step, len(data))
+            # Frames end where hops do, however the audio comes: half a hop would make the board wait for the rest.
+            until = min(at + step - self._sent % step, len(data))
             if real_time:
                 self._pace(self._sent + until - at)
             else:
@@ -167,12 +172,13 @@ class Player:
             room = self._room(until - at)
             if not real_time:
                 # As many whole frames as there is credit for: each look at the link costs as much as a frame.
-                until = min(at + max(step, room // step * step), len(data))
+                until = min(until + (room - (until - at)) // step * step, len(data))
             self._press(self._sent + until - at)
-            for start in range(at, until, step):
-                self.board.connection.send(Channel.AUDIO, data[start : min(start + step, until)])
-            self._sent += until - at
-            at = until
+            while at < until:
+                piece = data[at : min(at + step - self._sent % step, until)]
+                self.board.connection.send(Channel.AUDIO, piece)
+                self._sent += len(piece)
+                at += len(piece)
             self._poll(0.0)
             self._observer("progress", {"seconds": self._sent / 2 / RATE_HZ})
 
@@ -215,6 +221,8 @@ class Player:
             self.board.request("listen", block=block, timeout_s=self.settings.stall_s)
 
     def _finish(self) -> None:
+        for seconds in self._presses:
+            self._note("host", "warning", text=f"the audio ended before the button was pressed at {seconds:g} s")
         report = self.board.request("end", samples=self._sent // 2, timeout_s=self.settings.stall_s)
         streamed = self._clock() - self._began
         for delivered in self.board.poll(0.0):
@@ -289,7 +297,7 @@ class Player:
         request.t_endpoint = frame_time(event["frame"])
         request.t_decided = frame_time(event["decided"])
         request.reason = event["reason"]
-        line = self._custody.closed(event["ledger"], request.t_wake)
+        line = self._custody.closed(event["ledger"], request.t_wake, request.t_decided)
         if line:
             request.audio |= {"from_s": line["from_s"], "to_s": line["to_s"], "bytes": line["bytes"]}
         self._note(
@@ -301,14 +309,22 @@ class Player:
             t_decided=request.t_decided,
             bytes=request.audio.get("bytes", 0),
         )
-        if line and self._desk:
+        if not line:
+            return
+        timeline, spoken_at = self._timeline(request.t_endpoint, request.t_decided, event, at)
+        if self._desk is None:
+            timeline.stop()
+            request.book(timeline, spoken_at)
+        else:
             samples = np.frombuffer(bytes(self._audio), "<i2")
-            timeline = self._timeline(request.t_endpoint, request.t_decided, event, at)
-            wall_start = self._began + request.t_endpoint if self.settings.real_time else None
-            self._desk.submit(Job(request, samples, timeline, wall_start))
+            self._desk.submit(Job(request, samples, timeline, spoken_at, self.settings.real_time))
 
-    def _timeline(self, t_endpoint: float, t_decided: float, event: dict[str, Any], at: float) -> Timeline:
-        # From the stamped end of speech to the moment the whole utterance was here, in adjacent spans.
+    def _timeline(
+        self, t_endpoint: float, t_decided: float, event: dict[str, Any], at: float
+    ) -> tuple[Timeline, float]:
+        # From the stamped end of speech to the moment the whole utterance was here, in adjacent spans; and the host
+        # time of that end. In real time it is when the sample was due; faster, it lies before the deciding hop by as
+        # much audio as lies between them.
         connection = self.board.connection
         heard, sent = connection.board_time(event["us"]), connection.board_time(event["sent_us"])
         timeline = Timeline(self._clock, start=t_endpoint)
@@ -318,15 +334,16 @@ class Player:
         spoken = self._began + t_decided if self.settings.real_time else heard
         timeline.add("link", max(0.0, heard - spoken) + max(0.0, at - sent), "host")
         timeline.enter("host", since=at)
-        return timeline
+        return timeline, spoken - (t_decided - t_endpoint)
 
     def _collect(self, timeout_s: float) -> None:
         job = self._desk.finished(timeout_s) if self._desk else None
         if job is None:
             return
         request = job.request
+        index = self.result.requests.index(request)
         for kind, size in job.forwarded.items():
-            self._custody.forwarded(kind, request.audio["reason"], size)
+            self._custody.forwarded(kind, request.audio["reason"], size, index)
         self._note(
             "host",
             "answered",
@@ -337,7 +354,7 @@ class Player:
             error=request.error,
             latency_ms=request.latency_ms,
             clocks=request.clocks,
-            index=self.result.requests.index(request),
+            index=index,
         )
 
     # --- reporting

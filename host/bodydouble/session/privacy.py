@@ -35,8 +35,8 @@ class Custody:
         if not self._open:
             self.bytes_before_wake += count
 
-    def closed(self, entry: dict[str, Any] | None, t_wake: float) -> dict[str, Any] | None:
-        """A request ended; `entry` is the board's ledger entry, `t_wake` in seconds. Returns the ledger's line."""
+    def closed(self, entry: dict[str, Any] | None, t_wake: float, t_decided: float) -> dict[str, Any] | None:
+        """A request ended; `entry` is the board's ledger entry, times in seconds. Returns the ledger's line."""
         self._open = False
         arrived, self._this_request = self._this_request, 0
         told = entry["bytes"] if entry else 0
@@ -47,6 +47,13 @@ class Custody:
             )
         if not entry or not arrived:
             return None
+        blocks = entry["to"] - entry["from"]
+        if blocks * BLOCK_BYTES != arrived or entry["to"] * BLOCK_S > t_decided + BLOCK_S:
+            raise ExpectationError(
+                f"{arrived} bytes left the board as the audio from {entry['from'] * BLOCK_S:.2f} to "
+                f"{entry['to'] * BLOCK_S:.2f} s, decided on at {t_decided:.2f} s",
+                hint="the firmware's ledger contradicts itself: trust nothing here",
+            )
         start_s = round(entry["from"] * BLOCK_S, 2)
         too_early = round((t_wake - self.pre_roll_s - start_s) / BLOCK_S)
         if too_early > 0:
@@ -62,9 +69,10 @@ class Custody:
         self.ledger.append(line)
         return line
 
-    def forwarded(self, kind: str, reason: str, count: int) -> None:
-        """The phone passed `count` bytes of `kind` on to the cloud."""
-        self.ledger.append({"kind": kind, "reason": reason, "destination": "cloud", "bytes": count})
+    def forwarded(self, kind: str, reason: str, count: int, request: int) -> None:
+        """The phone passed `count` bytes of `kind` on to the cloud for request number `request`."""
+        line = {"kind": kind, "reason": reason, "destination": "cloud", "bytes": count, "request": request}
+        self.ledger.append(line)
 
     def check(self) -> None:
         """Raise ExpectationError where data left before its wake."""

@@ -17,6 +17,7 @@ STAGES = (
     "link",
     "host",
     "network",
+    "cloud_service",
     "cloud_queue",
     "cloud_prefill",
     "cloud_decode",
@@ -57,22 +58,23 @@ class Request:
     transcript: str | None = None
     reply: str | None = None
     actions: list[dict[str, Any]] = field(default_factory=list)
-    latency_ms: dict[str, float] = field(default_factory=dict)
+    latency_ms: dict[str, float] = field(default_factory=lambda: dict.fromkeys((*STAGES, "total"), 0.0))
     first_reply_ms: float | None = None
-    clocks: dict[str, str] = field(default_factory=dict)
+    clocks: dict[str, str] = field(default_factory=lambda: dict.fromkeys((*STAGES, "total"), "none"))
     wall_ms: float | None = None
     """The wall's own measure of `total` less its simulated spans, under `--real-time` only."""
     audio: dict[str, Any] = field(default_factory=dict)
     """What was let out: from and to in seconds of audio, and bytes."""
     error: str | None = None
 
-    def book(self, timeline: Timeline, ended: float) -> None:
-        """Fill in the latencies from a stopped `timeline`; `ended` is its end stamp in session seconds."""
-        self.latency_ms = {stage: round(timeline.spans.get(stage, 0.0) * 1e3, 3) for stage in STAGES}
-        self.clocks = {stage: timeline.clocks.get(stage, "none") for stage in STAGES}
-        # Not the sum of the entries: the difference of two stamps, so that a lost span would show.
-        self.latency_ms["total"] = round((ended - timeline.start) * 1e3, 3)
-        self.clocks["total"] = "session"
+    def book(self, timeline: Timeline, spoken_at: float) -> None:
+        """Fill in the latencies from a stopped `timeline`; `spoken_at` is the host time of the end of speech."""
+        latency_ms = {stage: round(timeline.spans.get(stage, 0.0) * 1e3, 3) for stage in STAGES}
+        clocks = {stage: timeline.clocks.get(stage, "none") for stage in STAGES}
+        # Not the sum of the entries but the difference of two stamps, so that a span that was lost would show.
+        latency_ms["total"] = round((timeline.stopped_at - spoken_at + timeline.simulated) * 1e3, 3)
+        clocks["total"] = "session"
+        self.latency_ms, self.clocks = latency_ms, clocks
 
 
 @dataclass

@@ -24,7 +24,7 @@ class RunOptions:
     """What a run is made of. `recordings` are paths, or `-` for raw 16 kHz int16 on standard input."""
 
     recordings: tuple[str, ...] = ()
-    gap_s: float = 2.0
+    gap_s: float = 5.0
     microphone: str | None = None
     """Capture from the host's microphone instead: a device's name, or "" for the default one."""
     seconds: float | None = None

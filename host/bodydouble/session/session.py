@@ -59,18 +59,25 @@ class Session:
             raise InputError("--asr cloud sends audio to the cloud, which local-only forbids", hint="use --asr phone")
         self._cloud = cloud or Cloud(kind="none")
         self._words = find_words(list(wake))
-        self._asr: Asr = asr
+        # Bedrock's own models take no recordings: the phone recognises.
+        self._asr: Asr = "phone" if self._cloud.kind == "bedrock" else asr
         self._home = home
         self._seed = seed
         self._clock = clock
         self._settings = settings
         self._stack = ExitStack()
         self._desk: Desk | None = None
+        self._plans: dict[str, dict[str, Any]] = {}
+        self._played = False
         self._player = Player(board, None, settings, clock=clock, observer=observer)
         self.board = board
         self.trace = self._player.trace
-        self.result: Result = self._player.result
         self._describe(settings)
+
+    @property
+    def result(self) -> Result:
+        """What the newest `play` found out so far."""
+        return self._player.result
 
     def __enter__(self) -> Session:
         """Start the cloud and load the wake words."""
@@ -92,12 +99,16 @@ class Session:
         self._stack.close()
 
     def play(self, source: Source) -> Result:
-        """Play `source` to its end and wait for every answer.
+        """Play `source` to its end and wait for every answer; again and again, each time with a result of its own.
 
         Raises the first BodydoubleError that ends the session early, or KeyboardInterrupt; `result` then says how
         far it got.
         """
         player = self._player
+        if self._played:
+            player.renew()
+            self._describe(self._settings)
+        self._played = True
         self.result.input = _describe_input(source)
         player.announce(self.result.input)
         try:
@@ -125,7 +136,7 @@ class Session:
         plans = [load_plan(word.path) for word in self._words]
         self._player.load((word, plan.blob, plan.arena_bytes) for word, plan in zip(self._words, plans, strict=True))
         for word, plan in zip(self._words, plans, strict=True):
-            self.result.options.setdefault("plans", {})[word.name] = {
+            self._plans[word.name] = {
                 "plan_bytes": len(plan.blob),
                 "arena_bytes": plan.arena_bytes,
                 "tensor_arena_size": word.tensor_arena_size,
@@ -158,6 +169,7 @@ class Session:
             "real_time": settings.real_time,
             "privacy": "local-only" if settings.local_only else "normal",
             "seed": self._seed,
+            "plans": self._plans,
         }
 
 

@@ -100,7 +100,7 @@ class Story:
         self._line("●", Text(f"button pressed at {facts['t']:.2f} s"), "green")
 
     def _endpoint(self, facts: dict[str, Any]) -> None:
-        if facts["reason"] == "nothing":
+        if not facts["bytes"]:
             self._line("■", Text("nobody said anything: nothing left the board"), "yellow")
             return
         size = facts["bytes"]
@@ -109,18 +109,21 @@ class Story:
         self._line("■", line, "yellow")
 
     def _answered(self, facts: dict[str, Any]) -> None:
-        if facts["error"]:
-            self._line("✗", Text(facts["error"], "red"), "red")
-            return
         if facts["transcript"] is not None:
             self._line("“", Text(f"understood: {facts['transcript']}"), "cyan")
         for action in facts["actions"]:
             self._line("→", Text(f"did: {describe_action(action)}"), "magenta")
+        if facts["error"]:
+            self._line("✗", Text(facts["error"]), "red")
+            return
         where = {"cloud": "the cloud", "phone": "the phone"}.get(facts["where"], facts["where"])
         self._line("”", Text(f"{where} answered: ") + Text(facts["reply"] or "", "bold"), "cyan")
         if self._explain:
             self._say("Where the time went, from the end of speech to the reply's last word:")
         self._console.print(Padding(waterfall(facts["latency_ms"], facts["clocks"]), (0, 0, 0, 4)))
+
+    def _warning(self, facts: dict[str, Any]) -> None:
+        self._line("!", Text(facts["text"]), "yellow")
 
     def _log(self, facts: dict[str, Any]) -> None:
         if facts["level"] >= LogLevel.WARNING:

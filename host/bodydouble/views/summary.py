@@ -18,7 +18,7 @@ def summary(result: Result) -> Table:
     table.add_row(
         "board",
         f"{board.get('type')}, MicroPython {board.get('micropython')}, {board.get('tier')} tier; "
-        f"at least {result.counters['heap_low_water']:,} bytes of heap stayed free",
+        f"its heap was never measured below {result.counters['heap_low_water']:,} free bytes",
     )
     table.add_row(
         "speed",

@@ -15,6 +15,7 @@ LABELS = {
     "link": "link",
     "host": "phone",
     "network": "network",
+    "cloud_service": "cloud emulation",
     "cloud_queue": "cloud queue",
     "cloud_prefill": "cloud prefill",
     "cloud_decode": "cloud decode",
