@@ -176,14 +176,18 @@ def test_a_mistake_in_the_input_is_told_in_the_report_too(tmp_path: Path) -> Non
         ("board = \n", r"bodydouble: bodydouble\.toml: .*line 1.*\(correct the file, or move it away\)"),
         (
             "[stream]\nbord = 'unix'\n",
-            r"bodydouble: bodydouble\.toml: \[stream\] has no option 'bord' \(it may set .*\)",
+            r"bodydouble: bodydouble\.toml: \[stream\] has no option 'bord' \(did you mean 'board'\?\)",
         ),
         (
             "[stream]\nseconds = 'ten'\n",
-            r"bodydouble: Invalid value for '--seconds': 'ten' is not a valid number of seconds .*",
+            r"bodydouble: bodydouble\.toml: seconds: 'ten' is not a valid number of seconds \(.+\)",
         ),
-        ("compat = 'siri'\n", r"bodydouble: Invalid value for '--compat': 'siri' is not one of .*"),
-        ("[stream]\nwake = 3\n", r"bodydouble: .*'?--wake'?.*"),
+        ("compat = 'siri'\n", r"bodydouble: bodydouble\.toml: compat: 'siri' is not one of .* \(.+\)"),
+        ("[stream]\nwake = 3\n", r"bodydouble: no wake word is called '3' \(.+\)"),
+        ("stream = 3\n", r"bodydouble: bodydouble\.toml: stream is a table of options, not 3 \(.+\)"),
+        ("bord = 'x'\n", r"bodydouble: bodydouble\.toml: there is no option 'bord' \(did you mean 'board'\?\)"),
+        ("[strem]\n", r"bodydouble: bodydouble\.toml: there is no command 'strem' \(did you mean 'stream'\?\)"),
+        ("home = '.'\n", r"bodydouble: bodydouble\.toml: home: File '\.' is a directory \(.+\)"),
     ],
 )
 def test_a_mistake_in_the_settings_file_is_one_line(content: str, line: str, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +18,99 @@ else:
     import tomli as tomllib
 
 FILE = "bodydouble.toml"
+AMEND = "correct it there, or remove it"
+
+
+class SettingsError(InputError):
+    """What `bodydouble.toml` says cannot be used."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file's tables; empty where there is none. Raises InputError naming the line that is wrong."""
+    """The file's tables; empty where there is none. Raises SettingsError naming the line that is wrong."""
     try:
         tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path}: {error}", hint="correct the file, or move it away") from error
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"{path}: {error}", hint="correct the file, or move it away") from error
     return tables
 
 
+def check(file: dict[str, Any], commands: dict[str, click.Command]) -> None:
+    """Raise SettingsError where the file has a table that is no command, or sets what no command has."""
+    everywhere = {name for command in commands.values() for name in options_of(command)}
+    for key, value in file.items():
+        if key in commands:
+            if not isinstance(value, dict):
+                what = f"{key} is a table of options, not {_shown(value)}"
+                raise SettingsError(f"{FILE}: {what}", hint=f"write [{key}] and below it what it sets")
+        elif _name(key) in everywhere:
+            if isinstance(value, dict):
+                raise SettingsError(f"{FILE}: {key} is an option, not a table", hint=f"write {key} = and its value")
+        elif isinstance(value, dict):
+            raise SettingsError(f"{FILE}: there is no command {key!r}", hint=_meant(key, commands, "tables may be"))
+        else:
+            raise SettingsError(f"{FILE}: there is no option {key!r}", hint=_meant(key, everywhere, "it may set"))
+
+
 def defaults_for(command: click.Command, file: dict[str, Any]) -> dict[str, Any]:
-    """The file's values for one command: `board = "unix"` at the top is for all, `[stream]` for one."""
-    options = {name: p for p in command.params if isinstance(p, click.Option) and (name := p.name)}
-    general = {key: value for key, value in file.items() if not isinstance(value, dict)}
+    """A checked file's values for one command: `board = "unix"` at the top is for all, `[stream]` for one."""
+    options = options_of(command)
     own = file.get(command.name or "", {})
+    for key in own:
+        if _name(key) not in options:
+            what = f"{FILE}: [{command.name}] has no option {key!r}"
+            raise SettingsError(what, hint=_meant(key, options, "it may set"))
+    general = {key: value for key, value in file.items() if _name(key) in options}
     values = {}
-    for key, value in {**general, **own}.items():
-        name = key.replace("-", "_")
-        if name in options:
-            values[name] = value
-        elif key in own:
-            raise InputError(
-                f"{FILE}: [{command.name}] has no option {key!r}",
-                hint=f"it may set {', '.join(sorted(n.replace('_', '-') for n in options))}",
-            )
+    for key, value in [*general.items(), *own.items()]:
+        option = options[_name(key)]
+        values[str(option.name)] = _value(key, value, option, command)
     return values
+
+
+def options_of(command: click.Command) -> dict[str, click.Option]:
+    """A command's options by what follows the dashes of their flags."""
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    return {flag[2:]: option for option in options for flag in option.opts if flag.startswith("--")}
+
+
+def _name(key: str) -> str:
+    return key.replace("_", "-")
+
+
+def _meant(key: str, known: Iterable[str], choice: str) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(_name(key), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"{choice} {', '.join(known)}"
+
+
+def _value(key: str, value: Any, option: click.Option, command: click.Command) -> Any:
+    """What click takes as the default; refused here, because click's own message would not name the file."""
+    several = value if option.multiple and isinstance(value, list) else [value]
+    for one in several:
+        # Of these click would make text or a number without a word, or a traceback.
+        whole = isinstance(option.type, (type(click.INT), click.IntRange))
+        fits = isinstance(one, bool) == option.is_flag and not (whole and isinstance(one, float))
+        if not fits or not isinstance(one, (str, int, float)):
+            kind = "true or false" if option.is_flag else "a whole number" if whole else "a single value"
+            raise SettingsError(f"{FILE}: {key} is {kind}, not {_shown(one)}", hint=AMEND)
+    given = several if option.multiple else value
+    try:
+        option.type_cast_value(click.Context(command), given)
+    except click.BadParameter as error:
+        text = " ".join(error.message.split()).rstrip(".")
+        raise SettingsError(f"{FILE}: {key}: {text}", hint=AMEND) from error
+    except (ValueError, ArithmeticError) as error:
+        raise SettingsError(f"{FILE}: {key}: {error}", hint=AMEND) from error
+    return given
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+    return text.replace("a dict", "a table")
 
 
 class ConfiguredGroup(click.Group):
@@ -55,6 +121,8 @@ class ConfiguredGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve as usual, then attach the file's defaults."""
         name, command, rest = super().resolve_command(ctx, args)
-        if command is not None and name:
-            ctx.default_map = {**(ctx.default_map or {}), name: defaults_for(command, read(Path(FILE)))}
+        if command is not None and name and (file := read(Path(FILE))):
+            known = {one: self.get_command(ctx, one) for one in self.list_commands(ctx)}
+            check(file, {one: found for one, found in known.items() if found is not None})
+            ctx.default_map = {**(ctx.default_map or {}), name: defaults_for(command, file)}
         return name, command, rest
