@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.client import RemoteDisconnected
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from bodydouble.cloud.errors import CloudStartError, FaultError, FleetError, MemoryFitError, ModelNameError
 from bodydouble.cloud.server import CloudServer
+from bodydouble.cloud.service import Completion, Service
 from bodydouble.errors import ExitCode
 from cloud.kit import client, user
 from cloud.test_api import converse_path, post
@@ -191,6 +193,53 @@ def test_prewarming_loads_the_sentences() -> None:
     server.prewarm()
     with server:
         assert hello(server)
+
+
+@pytest.mark.parametrize("kind", ["throttle", "drop"])
+def test_prewarming_a_started_server_goes_all_the_way_and_leaves_no_trace(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[Completion] = []
+    answer = Service.answer
+
+    def keep(self: Service, model_id: str, body: bytes) -> Completion:
+        answered.append(answer(self, model_id, body))
+        return answered[-1]
+
+    monkeypatch.setattr(Service, "answer", keep)
+    body = json.dumps({"messages": [user("hello")]}).encode()
+    with CloudServer() as cold:
+        _, headers, _ = post(cold, converse_path(), body)
+    answered.clear()
+    with CloudServer() as warm:
+        warm.prewarm()
+        assert [one.stop_reason for one in answered] == ["tool_use"]  # understood, so the whole brain was at work
+        assert warm.requests == 0
+        _, same, _ = post(warm, converse_path(), body)
+        assert same["x-amzn-RequestId"] == headers["x-amzn-RequestId"]
+    with CloudServer(fault=f"{kind}:1") as server:
+        server.prewarm()
+        if kind == "drop":
+            with pytest.raises(RemoteDisconnected):
+                post(server, converse_path(), body)
+        else:
+            assert post(server, converse_path(), body)[0] == 429
+        assert post(server, converse_path(), body)[0] == 200
+        assert server.requests == 2
+
+
+def test_prewarming_while_it_is_stopped_is_harmless() -> None:
+    for pause in (0.0, 0.05, 0.3):
+        server = CloudServer()
+        server.start()
+        warming = threading.Thread(target=server.prewarm)
+        warming.start()
+        time.sleep(pause)
+        server.stop()
+        warming.join(10)
+        assert not warming.is_alive()
+    server.prewarm()  # stopped
+    assert ours() == []
 
 
 def test_importing_it_is_light() -> None:

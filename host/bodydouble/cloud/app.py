@@ -30,6 +30,9 @@ MAX_DRAIN_BYTES = 4 * MAX_BODY_BYTES
 MAX_TRANSCRIPT_LENGTH = 1000
 """Characters of what was heard that go into the header."""
 
+WARM_UP_PATH = "/bodydouble/warm-up"
+"""Where a request for the model's stream is answered without being counted and without a fault."""
+
 _PIECE = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
 _log = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class Api:
             routes=[
                 Route("/model/{model_id:path}/converse", self._answering(self._converse), methods=["POST"]),
                 Route("/model/{model_id:path}/converse-stream", self._answering(self._stream), methods=["POST"]),
+                Route(WARM_UP_PATH, self._warm_up, methods=["POST"]),
                 Route(
                     "/{path:path}",
                     self._unknown,
@@ -105,11 +109,19 @@ class Api:
             error = fault_error(kind)
             code = "ModelErrorException" if kind == "midstream" else error.code
             raise ServiceError(code, error.message)
-        loop = asyncio.get_running_loop()
-        model_id = request.path_params["model_id"]
-        completion = await loop.run_in_executor(self._executor, self._service.answer, model_id, body)
+        completion = await self._complete(request.path_params["model_id"], body)
         response = operation(completion, broken)
         response.headers.update(self._headers() | _times(completion))
+        return response
+
+    async def _complete(self, model_id: str, body: bytes) -> Completion:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._service.answer, model_id, body)
+
+    async def _warm_up(self, request: Request) -> Response:
+        # As a call of the model, but it leaves no trace: neither a count, nor a fault used up, nor an id.
+        completion = await self._complete(self._service.model.bedrock_id, await _read_body(request))
+        response = self._stream(completion, broken=False)
+        response.headers.update(_times(completion))
         return response
 
     def _converse(self, completion: Completion, broken: bool) -> Response:
