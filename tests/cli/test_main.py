@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bodydouble import __version__
-from support.processes import DEMO, RECORDINGS, environment, read_json, run
+from support.processes import DEMO, RECORDINGS, environment, read_json, run, strict
 
 MISS = RECORDINGS / "miss-electra-f2.flac"
 
@@ -168,6 +168,44 @@ def test_a_mistake_in_the_input_is_told_in_the_report_too(tmp_path: Path) -> Non
         "processed_s": 0.0,
     }
     assert done.code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stream", MISS, "--seed", "x", "--json", "{report}"],
+        ["stream", MISS, "--json={report}", "--loud"],
+        ["stream", MISS, "--json", "{report}", "--board"],
+        ["stream", "--json", "{report}"],
+        ["demo", "--json", "{report}", "surplus"],
+    ],
+    ids=["value", "option", "value missing", "no recording", "surplus"],
+)
+def test_a_refused_command_line_is_told_in_the_report_too(arguments: list[str | Path], tmp_path: Path) -> None:
+    report = tmp_path / "new" / "out.json"
+    done = run(*(str(argument).format(report=report) for argument in arguments))
+    outcome = read_json(report)["outcome"]
+    assert (outcome["status"], outcome["exit_code"], done.code) == ("InputError", 2, 2)
+    assert "bodydouble: " + outcome["error"] == done.one_line()
+
+
+def test_a_refused_settings_file_is_told_in_the_report_too(tmp_path: Path) -> None:
+    (tmp_path / "bodydouble.toml").write_text("stream = 3\n")
+    done = run("stream", MISS, "--json", "-", cwd=tmp_path)
+    outcome = strict(done.out)["outcome"]
+    assert (outcome["status"], outcome["exit_code"], done.code) == ("SettingsError", 2, 2)
+    assert "bodydouble: " + outcome["error"] == done.one_line()
+
+
+def test_a_refused_command_line_writes_only_where_json_says(tmp_path: Path) -> None:
+    # Here --json is the missing value's stand-in, and what follows it a recording.
+    recording = tmp_path / "a.flac"
+    recording.write_bytes(MISS.read_bytes())
+    assert run("stream", "--wake", "--json", recording, "--seed", "x").code == 2
+    assert recording.read_bytes() == MISS.read_bytes()
+    # The report of doctor is another one.
+    assert run("doctor", "--json", tmp_path / "out.json", "--loud").code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.flac"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 
 import click
 
@@ -16,6 +17,9 @@ COMMANDS = {
     "doctor": ("bodydouble.cli.doctor", "doctor"),
 }
 """Command to the module and function that holds it: a command's imports are paid for only when it runs."""
+
+RUNS = ("demo", "stream")
+"""Commands whose `--json` is a run's result."""
 
 
 class OutputError(Exception):
@@ -54,3 +58,16 @@ def cli() -> None:
 
     Options come as flags, as BODYDOUBLE_* variables, or from bodydouble.toml, in that order of precedence.
     """
+
+
+def json_path(arguments: Sequence[str]) -> str | None:
+    """Where the result belongs of a command line that click refuses; None where it names no place."""
+    name, *rest = arguments or ("",)
+    if name not in RUNS:
+        return None
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None  # noqa: S101 - it is one of ours
+    # click itself looks for the place, so that it is never what belongs to another option, such as a recording.
+    context = command.make_context(name, list(rest), resilient_parsing=True, ignore_unknown_options=True)
+    path: str | None = context.params.get("json_path")
+    return path

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bodydouble.cli.interrupts import INTERRUPTS
-from bodydouble.errors import BodydoubleError, ExitCode
+from bodydouble.errors import BodydoubleError, ExitCode, InputError
 
 if TYPE_CHECKING:
     import click
@@ -49,6 +49,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     _fill_gaps()
     import click  # noqa: PLC0415 - the handlers come first
 
+    from bodydouble.cli.config import SettingsError  # noqa: PLC0415
     from bodydouble.cli.group import OutputError, cli  # noqa: PLC0415
 
     for stream in (sys.stdout, sys.stderr):
@@ -65,8 +66,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return int(ExitCode.USAGE)
-    except click.ClickException as error:
-        return _say(_one_line(error), ExitCode.USAGE)
+    except (click.ClickException, SettingsError) as error:
+        return _refuse(arguments, error if isinstance(error, SettingsError) else _plain(error))
     except BodydoubleError as error:
         if INTERRUPTS.heard:
             raise KeyboardInterrupt from error
@@ -88,11 +89,21 @@ def _fill_gaps() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open
 
 
-def _one_line(error: click.ClickException) -> str:
+def _plain(error: click.ClickException) -> InputError:
     text = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "bodydouble"
-    return f"{text.rstrip('.')} (see {command} --help)"
+    return InputError(text.rstrip("."), hint=f"see {command} --help")
+
+
+def _refuse(arguments: Sequence[str] | None, error: InputError) -> int:
+    """Say why no command ran, and write it where the command would have written its result."""
+    from bodydouble.cli.group import json_path  # noqa: PLC0415 - the handlers come first
+    from bodydouble.cli.report import Report  # noqa: PLC0415
+
+    with suppress(BodydoubleError, OSError), Report(json_path(sys.argv[1:] if arguments is None else arguments)):
+        raise error
+    return _say(str(error), error.exit_code)
 
 
 def _say(text: str, code: ExitCode) -> int:
