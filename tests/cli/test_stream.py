@@ -201,7 +201,9 @@ def test_local_only_opens_no_connection() -> None:
 def test_the_ledger_tells_what_went_on_to_the_cloud() -> None:
     result, _ = result_of(WEATHER)
     cloud = [line for line in result["privacy"]["ledger"] if line["destination"] == "cloud"]
-    assert [line["kind"] for line in cloud] == ["text"]
+    # What was said, as words, and what the tools told the model of the home.
+    assert [line["kind"] for line in cloud] == ["text", "home"]
+    assert {line["request"] for line in cloud} == {0}
     result, _ = result_of(WEATHER, "--asr", "cloud")
     cloud = [line for line in result["privacy"]["ledger"] if line["destination"] == "cloud"]
     audio = sum(line["bytes"] for line in cloud if line["kind"] == "audio")
