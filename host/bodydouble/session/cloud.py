@@ -66,7 +66,7 @@ class Cloud:
     def check(self) -> None:
         """Raise InputError where the fleet, the model or the fault of the simulated service cannot be used."""
         if self.kind == "sim":
-            self._made()
+            self._service()
         elif self.fault:
             raise InputError(
                 "only the simulated cloud can be made to fail", hint="use --cloud sim with --cloud-fault"
@@ -107,18 +107,16 @@ class Cloud:
         return facts
 
     def _service(self) -> CloudServer:
-        with self._lock:
-            if self._server is None:
-                self._server = self._made()
-            return self._server
-
-    def _made(self) -> CloudServer:
+        # Made once: every check of it, its model's id and its start are of the same one.
         from bodydouble.cloud.server import CloudServer  # noqa: PLC0415 - keeps the command line's start quick
 
-        return CloudServer(
-            fleet=self.fleet,
-            model=self.model,
-            recogniser=lambda: self.recognise,  # which a session may set long after the service was made
-            fault=self.fault,
-            seed=self.seed,
-        )
+        with self._lock:
+            if self._server is None:
+                self._server = CloudServer(
+                    fleet=self.fleet,
+                    model=self.model,
+                    recogniser=lambda: self.recognise,  # which a session may set long after the service was made
+                    fault=self.fault,
+                    seed=self.seed,
+                )
+            return self._server

@@ -20,7 +20,6 @@ from bodydouble.session.words import COMPATIBILITIES, find_words
 if TYPE_CHECKING:
     from bodydouble.boards.board import Board
     from bodydouble.phone.home import Home
-    from bodydouble.session.desk import Desk
     from bodydouble.streams import Source
 
 DEFAULT_WAKE = ("alexa",)
@@ -66,7 +65,6 @@ class Session:
         self._clock = clock
         self._settings = settings
         self._stack = ExitStack()
-        self._desk: Desk | None = None
         self._plans: dict[str, dict[str, Any]] = {}
         self._played = False
         self._player = Player(board, None, settings, clock=clock, observer=observer)
