@@ -7,7 +7,8 @@ import sys
 
 from coproc import wire
 from coproc.audio.endpoint import Endpointer
-from coproc.nn.plan import PlanError, load
+from coproc.nn.check import PlanError
+from coproc.nn.plan import load
 from coproc.tasks.wake import Word
 
 _WORDS_MAX = 8  # wake words at once, and characters of a name: with more the report would outgrow a frame

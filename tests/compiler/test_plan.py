@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bodydouble.compiler import ModelFileError, compile_model, load_plan
 from bodydouble.compiler.lower import Lowering
 from bodydouble.compiler.memory import plan_arena
-from bodydouble.compiler.plan import HANDLERS
+from bodydouble.compiler.plan import RULES
 from bodydouble.compiler.reader import read_model
 from bodydouble.errors import ExitCode
 from support.graphs import RandomGraph
@@ -60,7 +60,7 @@ def test_streaming_costs_one_move() -> None:
 @given(st.integers(0, 10_000))
 @settings(max_examples=60, deadline=None)
 def test_storages_alive_at_once_share_no_byte(seed: int) -> None:
-    program = Lowering(read_model(RandomGraph(seed).build(), "m")).run(HANDLERS)
+    program = Lowering(read_model(RandomGraph(seed).build(), "m"), RULES).run()
     total = plan_arena(program.setup, program.steps, program.inputs, program.outputs)
     touched: dict[object, list[int]] = {}
     for index, step in enumerate(program.steps):

@@ -75,7 +75,6 @@ def test_the_plain_one_compiles() -> None:
         (_one_op("CUSTOM"), ["CUSTOM", "does not run"]),
         (_one_op("LOGISTIC"), ["LOGISTIC", "1/256"]),
         (_one_op("LOGISTIC", "INT16"), ["INT16"]),
-        (_one_op("RESHAPE", "FLOAT32"), ["FLOAT32"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

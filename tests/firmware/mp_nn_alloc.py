@@ -32,6 +32,7 @@ def main(tier, invokes, *paths):
     tier = kernels(tier)
     invokes = int(invokes)
     kept = []
+    plan.load(read(paths[0]), tier)  # imports the families that are needed
     for path in paths:
         gc.collect()
         before = gc.mem_alloc()

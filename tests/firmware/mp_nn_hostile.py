@@ -8,7 +8,7 @@ import gc
 import hashlib
 import sys
 
-from coproc.nn import plan
+from coproc.nn import check, plan
 
 EDGE = 256
 CANARY = b"\xa5" * EDGE
@@ -38,7 +38,7 @@ class Random:
 def refused(blob, kernels):
     try:
         plan.load(blob, kernels)
-    except plan.PlanError as error:
+    except check.PlanError as error:
         if not str(error).startswith("bad plan: "):
             raise
         return True
@@ -96,8 +96,8 @@ def main(tier, path, seed, rounds):
             blob[at] ^= mask
             flips += 1
     # From here on the hash is right, so only the checks of every record stand between the plan and the memory.
-    plan.MACS_MAX = 30000
-    plan.ARENA_BYTES_MAX = 1 << 17
+    check.MACS_MAX = 30000
+    check.ARENA_BYTES_MAX = 1 << 17
     plan.bytearray = guarded
     random = Random(int(seed))
     ports = word(original, 72) + plan.TENSOR_BYTES * (word(original, 76) + word(original, 80))
@@ -107,7 +107,7 @@ def main(tier, path, seed, rounds):
         mutate(blob, original, random, ports)
         try:
             model = plan.load(signed(blob), kernels)
-        except plan.PlanError:
+        except check.PlanError:
             continue
         model.input[:] = bytes([random.below(256)]) * model.input_bytes
         model.invoke()

@@ -192,13 +192,14 @@ def test_requantisation_on_32_bits(tier: str) -> None:
 
 def test_limbs_on_64_bits(tmp_path: Path) -> None:
     """The 32-bit path of the requantisation gives the same on a 64-bit build, where it is forced here."""
-    kernels = ROOT / "firmware" / "coproc" / "nn" / "kernels_viper.py"
+    kernels = ROOT / "firmware" / "coproc" / "nn" / "dot_viper.py"
     source = kernels.read_text()
     assert source.count("wide = sign << 1") == 2
     package = tmp_path / "coproc" / "nn"
     package.mkdir(parents=True)
-    (package / "kernels_viper.py").write_text(source.replace("wide = sign << 1", "wide = 0"))
-    (package / "plan.py").write_text((kernels.parent / "plan.py").read_text())
+    for path in kernels.parent.glob("*.py"):
+        (package / path.name).write_text(path.read_text())
+    (package / "dot_viper.py").write_text(source.replace("wide = sign << 1", "wide = 0"))
     jobs = _requantisation_jobs() + _graphs(range(300, 340)) + [_job(name, _random(60, 3)) for name in MODELS]
     forced = nn.run_on_board([nn.BoardJob(plan, inputs) for _, _, plan, inputs in jobs], "viper", path=tmp_path)
     usual = nn.run_on_board([nn.BoardJob(plan, inputs) for _, _, plan, inputs in jobs], "viper")

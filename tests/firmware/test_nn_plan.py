@@ -64,7 +64,7 @@ def test_nothing_is_allocated_on_32_bits(tmp_path: Path) -> None:
 
 
 _USE = """
-from coproc.nn import plan, kernels_viper
+from coproc.nn import check, plan, kernels_viper
 with open({path!r}, "rb") as file:
     blob = bytearray(file.read())
 model = plan.load(blob, kernels_viper)
@@ -90,14 +90,14 @@ for bad, why in (
     try:
         plan.load(bytearray(bad), kernels_viper)
         raise SystemExit("loaded " + why)
-    except plan.PlanError as error:
+    except check.PlanError as error:
         assert why in str(error), (why, str(error))
 class Other:
     PACKINGS = (9,)
-    KERNELS = kernels_viper.KERNELS
+    MODULES = kernels_viper.MODULES
 try:
     plan.load(blob, Other)
-except plan.PlanError as error:
+except check.PlanError as error:
     assert "packed for other kernels" in str(error)
 """
 

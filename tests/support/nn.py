@@ -15,7 +15,10 @@ from support import tflm
 from support.micropython import FIRMWARE, ROOT, run_micropython
 
 SCRIPT = ROOT / "tests" / "firmware" / "mp_nn.py"
-_DTYPES = {"INT8": np.int8, "UINT8": np.uint8}
+DTYPES: dict[str, type[np.generic]] = {
+    "INT8": np.int8, "UINT8": np.uint8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64,
+    "FLOAT32": np.float32, "BOOL": np.bool_,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,11 @@ def _tensors(plan: Plan, arenas: NDArray[np.uint8]) -> dict[int, NDArray[np.gene
     found = {}
     for index, place in plan.places.items():
         raw = np.ascontiguousarray(arenas[:, place.ops])
-        view = np.lib.stride_tricks.as_strided(
-            raw[:, place.offset :], (raw.shape[0], *place.shape), (raw.strides[0], *place.strides)
-        )
-        found[index] = (view ^ 0x80).view(np.int8) if place.type == "INT8" else view.copy()
+        dtype = DTYPES[place.type]
+        view = np.ndarray(
+            (raw.shape[0], *place.shape), dtype, raw, offset=place.offset, strides=(raw.strides[0], *place.strides)
+        ).copy()
+        found[index] = view ^ np.int8(-128) if place.type == "INT8" else view
     return found
 
 
@@ -69,9 +73,10 @@ def run_on_board(
             plan, count = job.plan, len(job.inputs)
             raw = np.frombuffer((Path(name, str(number)) / "outputs").read_bytes(), np.uint8).reshape(count, -1)
             out = plan.output
-            size = int(np.prod(out.shape))
-            outputs = raw[:, -size:].copy().view(_DTYPES[out.type]).reshape(count, *out.shape)
-            arenas = raw[:, :-size].reshape(count, -1, plan.arena_bytes)
+            dtype = np.dtype(DTYPES[out.type])
+            size = int(np.prod(out.shape)) * dtype.itemsize
+            outputs = raw[:, -size:].copy().view(dtype).reshape(count, *out.shape)
+            arenas = raw[:, :-size].reshape(count, -1, plan.arena_bytes) if job.trace else raw
             found.append(BoardRun(outputs, _tensors(plan, arenas) if job.trace else {}))
         return found
 

@@ -5,43 +5,42 @@ int8 tensors are held plus 128 on the board, so that its kernels need no sign ex
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NoReturn
 
 from bodydouble.compiler.errors import UnsupportedModelError
-from bodydouble.compiler.model import Model, Operator, Quantisation, Subgraph, Tensor
-from bodydouble.compiler.steps import Constant, Copy, Port, Program, Shift, Step, Storage, View, dense_strides, whole
+from bodydouble.compiler.model import TYPE_CODES, Model, Operator, Quantisation, Subgraph, Tensor
+from bodydouble.compiler.steps import Port, Program, Step
+from bodydouble.compiler.steps_move import Constant, Copy, Shift
 from bodydouble.compiler.streaming import Stream, find_streams
+from bodydouble.compiler.views import Storage, View, dense_strides, whole
 
-Handler = Callable[["Lowering", Operator], None]
+ANY = 1 << 10  # as many inputs or outputs as there are
+BYTES = ("INT8", "UINT8")
+ALL_TYPES = tuple(TYPE_CODES)
+_ZERO_POINTS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767), "INT32": (0, 0), "INT64": (0, 0)}
 
-# Operations that write a fresh tensor, whose place we may choose.
-_WRITERS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "QUANTIZE", "CONCATENATION"}
-_BYTE_TYPES = ("INT8", "UINT8")
-# Fewest and most inputs, fewest and most outputs; only the last of the inputs may be absent.
-_ANY = 1 << 10
-_ARITY = {
-    "ASSIGN_VARIABLE": (2, 2, 0, 0),
-    "CALL_ONCE": (0, 0, 0, 0),
-    "CONCATENATION": (1, _ANY, 1, 1),
-    "CONV_2D": (2, 3, 1, 1),
-    "DEPTHWISE_CONV_2D": (2, 3, 1, 1),
-    "FULLY_CONNECTED": (2, 3, 1, 1),
-    "LOGISTIC": (1, 1, 1, 1),
-    "QUANTIZE": (1, 1, 1, 1),
-    "READ_VARIABLE": (1, 1, 1, 1),
-    "RESHAPE": (1, 2, 1, 1),
-    "SPLIT_V": (3, 3, 1, _ANY),
-    "STRIDED_SLICE": (4, 4, 1, 1),
-    "VAR_HANDLE": (0, 0, 1, 1),
-}
+
+@dataclass(frozen=True)
+class Rule:
+    """How an operation is lowered: its handler, and the fewest and most inputs and outputs that it may have.
+
+    Only inputs behind the fewest may be absent. `places`: it writes its output where `Lowering.place` says.
+    """
+
+    lower: Callable[[Lowering, Operator], None]
+    inputs: tuple[int, int]
+    outputs: tuple[int, int] = (1, 1)
+    places: bool = False
 
 
 class Lowering:
     """The state of lowering one model; the handlers in ops_*.py work on it."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, rules: Mapping[str, Rule]) -> None:
         self.model = model
+        self.rules = rules
         self.source = model.source
         self.graph: Subgraph = model.subgraphs[0]
         self.tensors = self.graph.tensors
@@ -98,9 +97,8 @@ class Lowering:
         q = tensor.quantisation
         if q is None:
             self.refuse(op, f"needs tensor '{tensor.name}' to be quantised, it has no scale")
-        low = -128 if tensor.type == "INT8" else 0
-        if len(q.scales) != 1 or len(q.zero_points) != 1 or not low <= q.zero_point <= low + 255:
-            self.refuse(op, f"needs one scale and an 8-bit zero point on tensor '{tensor.name}'")
+        if not _whole(q, tensor.type):
+            self.refuse(op, f"needs one scale and a zero point of its type on tensor '{tensor.name}'")
         return q
 
     def integers(self, op: Operator, position: int) -> list[int]:
@@ -113,25 +111,25 @@ class Lowering:
             int.from_bytes(tensor.data[i : i + size], "little", signed=True) for i in range(0, len(tensor.data), size)
         ]
 
-    def view(self, op: Operator, position: int) -> View:
-        """Where the input at `position` lies; a constant is brought into the arena."""
+    def view(self, op: Operator, position: int, types: tuple[str, ...] = BYTES) -> View:
+        """Where the input at `position` lies; a constant is brought into the arena. Refuses other types."""
         tensor = self.tensor(op, position)
-        self.require_type(op, tensor, *_BYTE_TYPES)
+        self.require_type(op, tensor, *types)
         if tensor.index in self.views:
             return self.views[tensor.index]
         if tensor.data is None:
             self.refuse(op, f"reads tensor '{tensor.name}' before anything has written it", tensor=tensor)
         storage = Storage(tensor.name, len(tensor.data))
         self.emit(Constant(storage, 0, self.biased(tensor), operator=op.index, tensor=tensor.index, label="constant"))
-        self.views[tensor.index] = whole(storage, tensor.shape)
+        self.views[tensor.index] = whole(storage, tensor.shape, tensor.item)
         return self.views[tensor.index]
 
-    def dense(self, op: Operator, position: int) -> View:
+    def dense(self, op: Operator, position: int, types: tuple[str, ...] = BYTES) -> View:
         """Like `view`, copied where it has gaps."""
-        view = self.view(op, position)
+        view = self.view(op, position, types)
         if view.contiguous:
             return view
-        target = whole(Storage(f"{self.tensor(op, position).name} (dense)", view.size), view.shape)
+        target = whole(Storage(f"{self.tensor(op, position).name} (dense)", view.bytes), view.shape, view.item)
         self.emit(Copy(target, view, operator=op.index, label="pack"))
         return target
 
@@ -157,10 +155,12 @@ class Lowering:
         if tensor.index in self._slots:
             parent, offset = self._slots[tensor.index]
             outer = self.place(self.tensors[parent])
-            return View(outer.storage, outer.offset + offset, tensor.shape, dense_strides(tensor.shape))
+            strides = dense_strides(tensor.shape, tensor.item)
+            return View(outer.storage, outer.offset + offset, tensor.shape, strides, tensor.item)
         if tensor.index not in self._owned:
-            self._owned[tensor.index] = Storage(tensor.name, tensor.elements, tensor.index in self.streams)
-        return whole(self._owned[tensor.index], tensor.shape)
+            size = tensor.elements * tensor.item
+            self._owned[tensor.index] = Storage(tensor.name, size, tensor.index in self.streams)
+        return whole(self._owned[tensor.index], tensor.shape, tensor.item)
 
     # The passes
 
@@ -187,7 +187,7 @@ class Lowering:
                     or self.tensors[owner].data is not None
                     or self.tensors[owner].elements != tensor.elements
                     or self.tensors[owner].type != tensor.type
-                    or not (owner in self.graph.inputs if producer is None else producer.kind in _WRITERS)
+                    or not (owner in self.graph.inputs if producer is None else self.rules[producer.kind].places)
                 ):
                     continue
                 self._slots[owner] = (op.outputs[0], offset)
@@ -196,7 +196,9 @@ class Lowering:
         ports = []
         for index in self.graph.inputs:
             tensor = self.tensors[index]
-            port = self._port(tensor, whole(Storage(f"input {tensor.name}", tensor.elements), tensor.shape))
+            self._check_port(tensor)
+            storage = Storage(f"input {tensor.name}", tensor.elements * tensor.item)
+            port = self._port(tensor, whole(storage, tensor.shape, tensor.item))
             ports.append(port)
             if tensor.type == "INT8" or index in self._slots:
                 target = self.place(tensor)
@@ -212,6 +214,7 @@ class Lowering:
         raw = {id(port.view.storage) for port in inputs}
         for index in self.graph.outputs:
             tensor = self.tensors[index]
+            self._check_port(tensor)
             view = self.views.get(index)
             if view is None:
                 raise UnsupportedModelError(
@@ -219,37 +222,38 @@ class Lowering:
                     hint="export the model with its result as output",
                 )
             if tensor.type == "INT8" or not view.contiguous or view.storage.persistent or id(view.storage) in raw:
-                target = whole(Storage(f"output {tensor.name}", tensor.elements), tensor.shape)
+                target = whole(Storage(f"output {tensor.name}", view.bytes), tensor.shape, view.item)
                 self.emit(Copy(target, view, 0x80 if tensor.type == "INT8" else 0, tensor=index, label="output"))
                 view = target
             ports.append(self._port(tensor, view))
         return ports
 
-    def _port(self, tensor: Tensor, view: View) -> Port:
-        if tensor.type not in _BYTE_TYPES:
-            op = self.producers.get(tensor.index) or next(iter(self.consumers.get(tensor.index, [])), None)
-            if op:
-                self.require_type(op, tensor, *_BYTE_TYPES)
+    def _check_port(self, tensor: Tensor) -> None:
+        if tensor.type not in TYPE_CODES:
             raise UnsupportedModelError(
-                f"{self.source}: input or output '{tensor.name}' is of type {tensor.type}; only INT8 and UINT8 run",
-                hint="convert the model with full int8 quantisation, inputs and outputs included",
+                f"{self.source}: input or output '{tensor.name}' is of type {tensor.type}",
+                hint="convert the model with full int8 quantisation",
             )
         q = tensor.quantisation
-        low = -128 if tensor.type == "INT8" else 0
-        if q and (len(q.scales) != 1 or not low <= q.zero_point <= low + 255):
+        if q and not _whole(q, tensor.type):
             raise UnsupportedModelError(
                 f"{self.source}: input or output '{tensor.name}' has {len(q.scales)} scales, zero {q.zero_point}",
                 hint="convert the model with full int8 quantisation, inputs and outputs included",
             )
+
+    @staticmethod
+    def _port(tensor: Tensor, view: View) -> Port:
+        q = tensor.quantisation
         return Port(view, tensor.type, q.scale if q else 1.0, q.zero_point if q else 0)
 
-    def _check(self, op: Operator, handlers: dict[str, Handler]) -> None:
-        if op.kind not in handlers:
+    def _check(self, op: Operator) -> None:
+        if op.kind not in self.rules:
             self.refuse(op, "is an operation that the board does not run")
-        fewest, most, fewest_out, most_out = _ARITY[op.kind]
+        rule = self.rules[op.kind]
+        (fewest, most), (fewest_out, most_out) = rule.inputs, rule.outputs
         if not fewest <= len(op.inputs) <= most or not fewest_out <= len(op.outputs) <= most_out:
             self.refuse(op, f"has {len(op.inputs)} inputs and {len(op.outputs)} outputs")
-        if any(index < 0 for index in op.inputs[:fewest]) or (op.kind == "CONCATENATION" and min(op.inputs) < 0):
+        if any(index < 0 for index in op.inputs[:fewest]) or (most == ANY and min(op.inputs) < 0):
             self.refuse(op, "lacks an input")
         for index in op.outputs:
             if self.tensors[index].data is not None or index in self.graph.inputs or self.producers_in(op, index):
@@ -259,12 +263,12 @@ class Lowering:
         """True when an earlier operation of the same graph writes tensor `index` too."""
         return any(index in other.outputs for other in self.graph.operators[: op.index])
 
-    def run(self, handlers: dict[str, Handler]) -> Program:
+    def run(self) -> Program:
         """Lower the whole graph."""
         for graph in self.model.subgraphs:
             self.graph, self.tensors = graph, graph.tensors
             for op in graph.operators:
-                self._check(op, handlers)
+                self._check(op)
         self.graph, self.tensors = self.model.subgraphs[0], self.model.subgraphs[0].tensors
         if not self.graph.inputs or not self.graph.outputs:
             raise UnsupportedModelError(
@@ -281,16 +285,25 @@ class Lowering:
             self.emit(Shift(moves, label="stream"))
         inputs = self._import_inputs()
         for op in self.graph.operators:
-            handlers[op.kind](self, op)
+            self.rules[op.kind].lower(self, op)
         outputs = self._export_outputs(inputs)
         return Program(self.setup, self.steps, inputs, outputs, self.places)
+
+
+def _whole(q: Quantisation, kind: str) -> bool:
+    # One scale, and a zero point that the type can hold.
+    low, high = _ZERO_POINTS.get(kind, (0, 0))
+    return len(q.scales) == len(q.zero_points) == 1 and low <= q.zero_point <= high
 
 
 def concatenation_slots(ctx: Lowering, op: Operator) -> dict[int, int]:
     """Byte offset of each input, by position, where a concatenation lays them one after the other; else none."""
     if len(op.outputs) != 1 or not op.inputs or min(op.inputs) < 0:
         return {}
-    shape = ctx.tensors[op.outputs[0]].shape
+    joined = ctx.tensors[op.outputs[0]]
+    if joined.type not in TYPE_CODES:
+        return {}
+    shape = joined.shape
     axis = op.options["Axis"] + (len(shape) if op.options["Axis"] < 0 else 0)
     if not 0 <= axis < len(shape) or any(size != 1 for size in shape[:axis]):
         return {}
@@ -298,5 +311,8 @@ def concatenation_slots(ctx: Lowering, op: Operator) -> dict[int, int]:
     offset = 0
     for position, index in enumerate(op.inputs):
         offsets[position] = offset
-        offset += ctx.tensors[index].elements
-    return offsets if offset == ctx.tensors[op.outputs[0]].elements else {}
+        tensor = ctx.tensors[index]
+        if tensor.type != joined.type:
+            return {}
+        offset += tensor.elements * tensor.item
+    return offsets if offset == joined.elements * joined.item else {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bodydouble.compiler.steps import Port, Step, Storage
+from bodydouble.compiler.steps import Port, Step
+from bodydouble.compiler.views import Storage
 
 ALIGNMENT = 4
 

@@ -9,6 +9,8 @@ from typing import Any
 
 # Bytes per element of the types that a tensor may have.
 TYPE_BYTES = {"FLOAT32": 4, "INT32": 4, "UINT8": 1, "INT64": 8, "BOOL": 1, "INT16": 2, "INT8": 1, "FLOAT16": 2}
+# Those that the board's arena may hold, by their numbers in a plan (firmware/PLAN.md).
+TYPE_CODES = {"INT8": 0, "UINT8": 1, "INT16": 2, "INT32": 3, "FLOAT32": 4, "INT64": 5, "BOOL": 6}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Tensor:
     def elements(self) -> int:
         """How many numbers it holds."""
         return math.prod(self.shape)
+
+    @property
+    def item(self) -> int:
+        """Bytes of one of them."""
+        return TYPE_BYTES.get(self.type, 1)
 
 
 @dataclass(frozen=True)

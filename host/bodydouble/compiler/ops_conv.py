@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bodydouble.compiler.lower import Lowering
+from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.model import Operator
 from bodydouble.compiler.quantise import ACTIVATIONS, activation_range, float32, quantize_multiplier
-from bodydouble.compiler.steps import Conv, Copy, Depthwise, Fill, Requantisation, Storage, View, Window, whole
+from bodydouble.compiler.steps_dot import Conv, Depthwise, Requantisation, Window
+from bodydouble.compiler.steps_move import Copy, Fill
+from bodydouble.compiler.views import Storage, View, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -274,3 +276,10 @@ def fully_connected(ctx: Lowering, op: Operator) -> None:
     window = Window(1, source.elements // depth, 0, depth, 1, 0, 1, 0)
     view = ctx.dense(op, 0)
     _emit_conv(ctx, op, view, window, depth, weights, zero, ctx.place(out), (0, channels), requantisation)
+
+
+RULES = {
+    "CONV_2D": Rule(conv_2d, (2, 3), places=True),
+    "DEPTHWISE_CONV_2D": Rule(depthwise_conv_2d, (2, 3), places=True),
+    "FULLY_CONNECTED": Rule(fully_connected, (2, 3), places=True),
+}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bodydouble.compiler.lower import Lowering
+from bodydouble.compiler.lower import ALL_TYPES, ANY, Lowering, Rule
 from bodydouble.compiler.model import Operator, Tensor
-from bodydouble.compiler.steps import Copy, View
+from bodydouble.compiler.steps_move import Copy
+from bodydouble.compiler.views import View
 
 
 def reshape(ctx: Lowering, op: Operator) -> None:
@@ -13,7 +14,7 @@ def reshape(ctx: Lowering, op: Operator) -> None:
     ctx.require_type(op, out, source.type)
     if source.elements != out.elements:
         ctx.refuse(op, f"turns {source.elements} elements into {out.elements}")
-    ctx.define(out, ctx.dense(op, 0).reshaped(out.shape))
+    ctx.define(out, ctx.dense(op, 0, ALL_TYPES).reshaped(out.shape))
 
 
 def concatenation(ctx: Lowering, op: Operator) -> None:
@@ -37,13 +38,13 @@ def concatenation(ctx: Lowering, op: Operator) -> None:
             a != b for i, (a, b) in enumerate(zip(part.shape, out.shape, strict=True)) if i != axis
         ):
             ctx.refuse(op, f"joins shapes {list(part.shape)} and {list(out.shape)}")
-        slot = View(target.storage, offset, part.shape, target.strides)
+        slot = View(target.storage, offset, part.shape, target.strides, target.item)
         offset += part.shape[axis] * target.strides[axis]
         total += part.shape[axis]
         stream = ctx.streams.get(out.index)
         if stream and position == 0:
             continue  # the rows that are there already
-        view = ctx.view(op, position)
+        view = ctx.view(op, position, ALL_TYPES)
         if not _same_place(view, slot):
             ctx.emit(Copy(slot, view, operator=op.index, tensor=out.index, label="concatenation"))
     if total != out.shape[axis]:
@@ -95,13 +96,14 @@ def strided_slice(ctx: Lowering, op: Operator) -> None:
     out = ctx.output(op)
     ctx.require_type(op, out, ctx.tensor(op, 0).type)
     bounds = slice_bounds(ctx, op)
-    view = ctx.view(op, 0)
+    view = ctx.view(op, 0, ALL_TYPES)
     offset = view.offset + sum(begin * stride for (begin, _, _), stride in zip(bounds, view.strides, strict=True))
     kept = [i for i in range(len(bounds)) if not op.options["ShrinkAxisMask"] >> i & 1]
     shape = tuple(bounds[i][1] for i in kept)
     if shape != out.shape:
         ctx.refuse(op, f"gives shape {list(shape)}, its output says {list(out.shape)}")
-    ctx.define(out, View(view.storage, offset, shape, tuple(view.strides[i] * bounds[i][2] for i in kept)))
+    strides = tuple(view.strides[i] * bounds[i][2] for i in kept)
+    ctx.define(out, View(view.storage, offset, shape, strides, view.item))
 
 
 def split_v(ctx: Lowering, op: Operator) -> None:
@@ -118,7 +120,7 @@ def split_v(ctx: Lowering, op: Operator) -> None:
         sizes[sizes.index(-1)] = source.shape[axis] - sum(sizes) - 1
     if any(size < 1 for size in sizes) or sum(sizes) != source.shape[axis]:
         ctx.refuse(op, f"splits {source.shape[axis]} into {sizes}")
-    view = ctx.view(op, 0)
+    view = ctx.view(op, 0, ALL_TYPES)
     offset = view.offset
     for position, size in enumerate(sizes):
         out = ctx.output(op, position)
@@ -126,5 +128,13 @@ def split_v(ctx: Lowering, op: Operator) -> None:
         shape = (*source.shape[:axis], size, *source.shape[axis + 1 :])
         if shape != out.shape:
             ctx.refuse(op, f"gives shape {list(shape)}, its output says {list(out.shape)}", tensor=out)
-        ctx.define(out, View(view.storage, offset, shape, view.strides))
+        ctx.define(out, View(view.storage, offset, shape, view.strides, view.item))
         offset += size * view.strides[axis]
+
+
+RULES = {
+    "CONCATENATION": Rule(concatenation, (1, ANY), places=True),
+    "RESHAPE": Rule(reshape, (1, 2)),
+    "SPLIT_V": Rule(split_v, (3, 3), (1, ANY)),
+    "STRIDED_SLICE": Rule(strided_slice, (4, 4)),
+}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bodydouble.compiler.lower import Lowering
+from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.model import Operator, Tensor
-from bodydouble.compiler.steps import Constant, Copy, Fill, Storage, View, whole
+from bodydouble.compiler.steps_move import Constant, Copy, Fill
 from bodydouble.compiler.streaming import Stream, variable_names
+from bodydouble.compiler.views import Storage, View, whole
 
 
 def call_once(ctx: Lowering, op: Operator) -> None:
@@ -105,3 +106,11 @@ def assign_variable(ctx: Lowering, op: Operator) -> None:
         return
     value = ctx.tensor(op, 1)
     ctx.emit(Copy(_variable(ctx, op, value), ctx.view(op, 1), operator=op.index, label="keep state"))
+
+
+RULES = {
+    "ASSIGN_VARIABLE": Rule(assign_variable, (2, 2), (0, 0)),
+    "CALL_ONCE": Rule(call_once, (0, 0), (0, 0)),
+    "READ_VARIABLE": Rule(read_variable, (1, 1)),
+    "VAR_HANDLE": Rule(var_handle, (0, 0)),
+}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bodydouble.compiler.lower import Lowering
+from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.model import Operator, Tensor
 from bodydouble.compiler.quantise import LOGISTIC_SCALES, logistic_table, requantise_table
-from bodydouble.compiler.steps import Lookup
+from bodydouble.compiler.steps_move import Lookup
 
 _RATIO_MAX = 1 << 22
 
@@ -57,3 +57,9 @@ def quantize(ctx: Lowering, op: Operator) -> None:
         op,
         requantise_table(q.scale, q.zero_point, _lowest(source), out_q.scale, out_q.zero_point, _lowest(out)),
     )
+
+
+RULES = {
+    "LOGISTIC": Rule(logistic, (1, 1), places=True),
+    "QUANTIZE": Rule(quantize, (1, 1), places=True),
+}

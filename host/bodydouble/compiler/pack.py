@@ -6,33 +6,15 @@ import hashlib
 import struct
 from collections.abc import Sequence
 
-from bodydouble.compiler.steps import (
-    Constant,
-    Conv,
-    Copy,
-    Depthwise,
-    Fill,
-    Lookup,
-    Port,
-    Program,
-    Requantisation,
-    Shift,
-    Step,
-    View,
-)
+from bodydouble.compiler.model import TYPE_CODES
+from bodydouble.compiler.steps import Port, Program, Step
 
 MAGIC = b"BDPL"
-VERSION = 1
+VERSION = 2
 HEADER_BYTES = 96
 HASHED_FROM = 48
 NAME_BYTES_MAX = 64
 PACKING = 1  # rows padded to 4 with the zero point, depthwise weights in blocks of 8 channels
-KINDS = {"copy": 1, "shift": 2, "fill": 3, "constant": 4, "lookup": 5, "conv": 6, "depthwise": 7}
-TYPES = {"INT8": 0, "UINT8": 1}
-COPY_LOOPS = 3
-
-# One nested count of a copy: how often, bytes between targets, bytes between sources.
-_Loop = tuple[int, int, int]
 
 
 class Packer:
@@ -52,85 +34,15 @@ class Packer:
             self.data += data
         return self.base + known
 
-    def records(self, step: Step) -> list[list[int]]:
-        """The step's records as words, without their head."""
-        if isinstance(step, Copy):
-            return _copies(step)
-        if isinstance(step, Shift):
-            moves = [(s.offset + to, s.offset + frm, size) for s, to, frm, size in step.moves]
-            return [[len(moves), *(word for move in moves for word in move)]]
-        if isinstance(step, Fill):
-            return [[step.storage.offset + step.offset, step.size, step.value]]
-        if isinstance(step, Constant):
-            return [[step.storage.offset + step.offset, self.put(step.data), len(step.data)]]
-        if isinstance(step, Lookup):
-            return [[step.target.address, step.source.address, step.source.size, self.put(step.table)]]
-        if isinstance(step, Conv):
-            return [self._conv(step)]
-        if isinstance(step, Depthwise):
-            return [self._depthwise(step)]
-        raise TypeError(f"no record for a {step.kind} step")
 
-    def _requantisation(self, rq: Requantisation) -> tuple[int, int, int]:
-        table = b"".join(struct.pack("<iI", *pair) for pair in zip(rq.biases, rq.multipliers, strict=True))
-        return self.put(table), self.put(bytes(rq.shifts), 1), rq.zero | rq.low << 8 | rq.high << 16
-
-    def _conv(self, step: Conv) -> list[int]:
-        w = step.window
-        table, shifts, clamps = self._requantisation(step.requantisation)
-        return [
-            step.source.address, step.target.address, w.rows, w.columns, w.row_step, w.column_step,
-            w.taps_y, w.tap_step_y, w.taps_x, w.tap_step_x, step.piece, step.gather.offset if step.gather else 0,
-            step.depth, int(step.weights.shape[0]), step.out_row_step, step.out_column_step,
-            self.put(step.weights.tobytes()), table, shifts, step.weight_zero, clamps,
-        ]  # fmt: skip
-
-    def _depthwise(self, step: Depthwise) -> list[int]:
-        w = step.window
-        table, shifts, clamps = self._requantisation(step.requantisation)
-        return [
-            step.source.address, step.target.address, w.rows, w.columns, w.row_step, w.column_step,
-            w.taps_y, w.tap_step_y, w.taps_x, w.tap_step_x, step.channels,
-            step.out_row_step, step.out_column_step, step.out_channel_step, step.scratch.offset,
-            self.put(step.weights.tobytes()), table, shifts, clamps,
-        ]  # fmt: skip
-
-
-def _merged(target: View, source: View) -> list[_Loop]:
-    # Dimensions from the outermost; neighbours that step evenly on both sides become one.
-    loops: list[_Loop] = []
-    for count, to, frm in zip(target.shape, target.strides, source.strides, strict=True):
-        if count == 1:
-            continue
-        if loops and loops[-1][1] == to * count and loops[-1][2] == frm * count:
-            loops[-1] = (loops[-1][0] * count, to, frm)
-        else:
-            loops.append((count, to, frm))
-    return loops
-
-
-def _copies(step: Copy) -> list[list[int]]:
-    loops = _merged(step.target, step.source)
-    run = 1
-    if loops and loops[-1][1] == loops[-1][2] == 1:
-        run = loops.pop()[0]
-    loops = [(1, 0, 0)] * (COPY_LOOPS - len(loops)) + loops
-    starts = [(step.target.address, step.source.address)]
-    while len(loops) > COPY_LOOPS:  # more dimensions than a record holds: one record per outermost index
-        count, to, frm = loops.pop(0)
-        starts = [(a + i * to, b + i * frm) for a, b in starts for i in range(count)]
-    counts, targets, sources = (list(column) for column in zip(*loops, strict=True))
-    return [[a, b, *counts, run, *targets, *sources, step.flip] for a, b in starts]
-
-
-def _record(kind: str, words: list[int]) -> bytes:
-    return struct.pack(f"<{len(words) + 1}I", KINDS[kind] | (len(words) + 1) << 16, *words)
+def _record(code: int, words: list[int]) -> bytes:
+    return struct.pack(f"<{len(words) + 1}I", code | (len(words) + 1) << 16, *words)
 
 
 def _port(port: Port) -> bytes:
     shape = port.view.shape
     dims = [*shape, *[0] * (6 - len(shape))]
-    head = struct.pack("<10I", port.view.address, port.view.size, TYPES[port.type], len(shape), *dims)
+    head = struct.pack("<10I", port.view.address, port.view.bytes, TYPE_CODES[port.type], len(shape), *dims)
     return head + struct.pack("<fi", port.scale, port.zero_point)
 
 
@@ -144,9 +56,9 @@ def pack(program: Program, name: str, arena_bytes: int) -> tuple[bytes, list[int
         counts.clear()
         written = []
         for step in steps:
-            mine = packer.records(step)
+            mine = step.records(packer)
             counts.append(len(mine))
-            written += [_record(step.kind, words) for words in mine]
+            written += [_record(step.code, words) for words in mine]
         return written
 
     packer = Packer()

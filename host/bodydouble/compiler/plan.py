@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bodydouble.compiler.lower import Handler, Lowering
+from bodydouble.compiler import ops_conv, ops_shape, ops_state, ops_unary
+from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.memory import plan_arena
-from bodydouble.compiler.ops_conv import conv_2d, depthwise_conv_2d, fully_connected
-from bodydouble.compiler.ops_shape import concatenation, reshape, split_v, strided_slice
-from bodydouble.compiler.ops_state import assign_variable, call_once, read_variable, var_handle
-from bodydouble.compiler.ops_unary import logistic, quantize
 from bodydouble.compiler.pack import pack
 from bodydouble.compiler.reader import read_model
-from bodydouble.compiler.steps import Conv, Depthwise, Port, Program, Step
+from bodydouble.compiler.steps import Port, Program
 
 # Part of every cache key: raise it with any change of what the compiler writes.
-COMPILER_VERSION = 1
+COMPILER_VERSION = 2
 
-HANDLERS: dict[str, Handler] = {
-    "ASSIGN_VARIABLE": assign_variable,
-    "CALL_ONCE": call_once,
-    "CONCATENATION": concatenation,
-    "CONV_2D": conv_2d,
-    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
-    "FULLY_CONNECTED": fully_connected,
-    "LOGISTIC": logistic,
-    "QUANTIZE": quantize,
-    "READ_VARIABLE": read_variable,
-    "RESHAPE": reshape,
-    "SPLIT_V": split_v,
-    "STRIDED_SLICE": strided_slice,
-    "VAR_HANDLE": var_handle,
-}
+RULES: Mapping[str, Rule] = {**ops_conv.RULES, **ops_shape.RULES, **ops_state.RULES, **ops_unary.RULES}
+"""Every operation that the board runs."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +91,6 @@ def _info(port: Port) -> TensorInfo:
     return TensorInfo(port.view.shape, port.type, port.scale, port.zero_point, port.view.address)
 
 
-def _weight_bytes(step: Step) -> int:
-    return int(step.weights.size) if isinstance(step, (Conv, Depthwise)) else 0
-
-
 def _ops(program: Program, counts: list[int], names: list[str], shapes: list[tuple[int, ...]]) -> tuple[OpInfo, ...]:
     ops = []
     for step, count in zip(program.steps, counts, strict=True):
@@ -132,8 +113,8 @@ def compile_model(data: bytes, name: str, source: str | None = None) -> Plan:
     Raises ModelFileError for what is no model and UnsupportedModelError for what the board does not run.
     """
     model = read_model(data, source or name)
-    lowering = Lowering(model)
-    program = lowering.run(HANDLERS)
+    lowering = Lowering(model, RULES)
+    program = lowering.run()
     arena_bytes = plan_arena(program.setup, program.steps, program.inputs, program.outputs)
     blob, counts = pack(program, name, arena_bytes)
     after = [0]
@@ -148,7 +129,7 @@ def compile_model(data: bytes, name: str, source: str | None = None) -> Plan:
         arena_bytes=arena_bytes,
         state_bytes=sum(storage.size for storage in persistent),
         macs=sum(step.macs for step in program.steps),
-        weight_bytes=sum(_weight_bytes(step) for step in program.steps),
+        weight_bytes=sum(step.weight_bytes for step in program.steps),
         ops=_ops(program, counts, [t.name for t in lowering.tensors], [t.shape for t in lowering.tensors]),
         inputs=tuple(_info(port) for port in program.inputs),
         outputs=tuple(_info(port) for port in program.outputs),

@@ -35,6 +35,7 @@ _STUMBLES = (
     struct.error, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError,
 )  # fmt: skip
 
+_POOL = ("Padding", "StrideW", "StrideH", "FilterWidth", "FilterHeight", "FusedActivationFunction")
 # The options that the lowering reads, by operation: the options' class, then method names of the tflite package.
 _OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "CALL_ONCE": ("CallOnceOptions", ("InitSubgraphIndex",)),
@@ -56,6 +57,31 @@ _OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "FULLY_CONNECTED": ("FullyConnectedOptions", ("WeightsFormat", "KeepNumDims", "FusedActivationFunction")),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", ("Padding", "StrideW", "StrideH", "FusedActivationFunction")),
+    "ADD": ("AddOptions", ("FusedActivationFunction", "PotScaleInt16")),
+    "SUB": ("SubOptions", ("FusedActivationFunction", "PotScaleInt16")),
+    "MUL": ("MulOptions", ("FusedActivationFunction",)),
+    "AVERAGE_POOL_2D": ("Pool2DOptions", _POOL),
+    "MAX_POOL_2D": ("Pool2DOptions", _POOL),
+    "MEAN": ("ReducerOptions", ("KeepDims",)),
+    "SUM": ("ReducerOptions", ("KeepDims",)),
+    "REDUCE_MAX": ("ReducerOptions", ("KeepDims",)),
+    "SOFTMAX": ("SoftmaxOptions", ("Beta",)),
+    "LEAKY_RELU": ("LeakyReluOptions", ("Alpha",)),
+    "PACK": ("PackOptions", ("Axis", "ValuesCount")),
+    "UNPACK": ("UnpackOptions", ("Axis", "Num")),
+    "GATHER": ("GatherOptions", ("Axis", "BatchDims")),
+    "SPLIT": ("SplitOptions", ("NumSplits",)),
+    "ARG_MAX": ("ArgMaxOptions", ("OutputType",)),
+    "SHAPE": ("ShapeOptions", ("OutType",)),
+    "SVDF": ("SVDFOptions", ("Rank", "FusedActivationFunction", "AsymmetricQuantizeInputs")),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (
+        "UnidirectionalSequenceLSTMOptions",
+        (
+            "FusedActivationFunction", "CellClip", "ProjClip", "TimeMajor", "AsymmetricQuantizeInputs",
+            "DiagonalRecurrentTensors",
+        ),
+    ),
 }  # fmt: skip
 
 
