@@ -164,12 +164,17 @@ def _phonemes(text: str) -> str:
     return " ".join(said.stdout.split())
 
 
+def _ending(text: str) -> str:
+    """The mark that gives the sentence its melody; espeak-ng's phonemes leave it out."""
+    return text[-1] if text[-1] in ".!?" else "."
+
+
 def _kokoro(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
     session, vocabulary, styles = _kokoro_model()
     phonemes = _phonemes(text)
     for old, new in _KOKORO_PHONEMES:
         phonemes = phonemes.replace(old, new)
-    tokens = [vocabulary[letter] for letter in f"{phonemes}." if letter in vocabulary]
+    tokens = [vocabulary[letter] for letter in phonemes + _ending(text) if letter in vocabulary]
     timbre, _, manner = voice.name.partition("+")
     style = styles[timbre][len(tokens) - 1].reshape(1, 256).astype(np.float32)
     if manner:
@@ -205,7 +210,7 @@ def _kokoro_model():
 def _piper(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
     session, ids_of, rate_hz = _piper_model()
     ids = [*ids_of["^"], *ids_of["_"]]
-    for letter in f"{_phonemes(text)}.":
+    for letter in _phonemes(text) + _ending(text):
         ids += [*ids_of.get(letter, []), *ids_of["_"]]
     given = {
         "input": np.array([[*ids, *ids_of["$"]]], np.int64),

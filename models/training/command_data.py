@@ -1,0 +1,202 @@
+"""Scenes for the command model: seeded voices in seeded rooms and noises, with what is to be heard at each step.
+
+A scene is what the board's microphone could hear in some seconds: noise, and now and then somebody says a command, a
+word that is none, or a sentence. Everything follows from the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.training import noise
+from models.training.features import features
+from models.training.texts import SENTENCES, WAKE_WORDS, WORDS
+from models.training.voices import ENGINES, RATE_HZ, Samples, Voice, speak, speakers, warp
+
+COMMANDS = (
+    "stop", "cancel", "yes", "no", "louder", "quieter", "mute", "pause", "resume", "next", "back", "answer"
+)  # fmt: skip
+LABELS = (*COMMANDS, "other", "silence")
+OTHER, SILENCE, IGNORED = len(COMMANDS), len(COMMANDS) + 1, -1
+
+STEP_FRAMES = 3  # the model runs once in 30 ms
+HEARD_AFTER_S = (0.06, 0.42)  # from a command's end until the model should say so, and how long it should
+
+# How often each engine speaks in a training scene: the most natural voices most, the many robots least.
+_SHARES = {"flite": 0.22, "festival": 0.1, "espeak-ng": 0.3, "kokoro": 0.38, "piper": 0.3}
+_TAKES = {"flite": 5, "festival": 3, "espeak-ng": 2, "kokoro": 2, "piper": 5}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one voice says: `label` is an index into `LABELS`."""
+
+    text: str
+    voice: Voice
+    label: int
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A line in a scene, from its first to past its last loud sample, in seconds."""
+
+    label: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Int16 samples at 16 kHz and what is said in them."""
+
+    pcm: npt.NDArray[np.int16]
+    spoken: tuple[Spoken, ...]
+
+
+class Script:
+    """Everything that the voices of one split may say, by kind and engine; the same seed gives the same script."""
+
+    def __init__(self, split: str, seed: int, engines: tuple[str, ...] = ENGINES) -> None:
+        rng = np.random.default_rng([seed, 1, ("train", "validation", "test").index(split)])
+        people = speakers(split, engines)
+        self.commands: list[list[Line]] = []
+        for label, command in enumerate(COMMANDS):
+            lines = []
+            for voice in people:
+                lines += [Line(command + _mark(rng), _manner(voice, rng), label) for _ in range(_TAKES[voice.engine])]
+            self.commands.append(lines)
+        self.wake_words = [Line(word, _manner(voice, rng), OTHER) for voice in people for word in WAKE_WORDS]
+        self.words = [Line(word + _mark(rng), who, OTHER) for word in WORDS[split] for who in _cast(people, 2, rng)]
+        self.sentences = [Line(said, who, OTHER) for said in SENTENCES[split] for who in _cast(people, 2, rng)]
+
+    def lines(self) -> list[Line]:
+        """All of them, in order."""
+        return [*(line for lines in self.commands for line in lines), *self.wake_words, *self.words, *self.sentences]
+
+
+def _mark(rng: np.random.Generator) -> str:
+    return str(rng.choice([".", ".", "!", "?"]))
+
+
+def _manner(voice: Voice, rng: np.random.Generator) -> Voice:
+    """`voice` in another pace and pitch."""
+    pace = round(float(np.exp(rng.uniform(np.log(0.8), np.log(1.4)))), 2)
+    pitched = voice.engine in ("flite", "espeak-ng")
+    return Voice(
+        voice.engine, voice.name, voice.split, pace, round(float(rng.uniform(0.75, 1.35)), 2) if pitched else 1.0
+    )
+
+
+def _cast(people: Sequence[Voice], robots: int, rng: np.random.Generator) -> list[Voice]:
+    """Who says a line that is no command: one voice of each engine, and one more of espeak-ng's."""
+    chosen = []
+    for engine in ENGINES:
+        found = [voice for voice in people if voice.engine == engine]
+        for _ in range(robots if engine == "espeak-ng" else 1):
+            chosen += [_manner(found[int(rng.integers(len(found)))], rng)] if found else []
+    return chosen
+
+
+def _pick(lines: Sequence[Line], rng: np.random.Generator) -> Line:
+    by_engine: dict[str, list[Line]] = {}
+    for line in lines:
+        by_engine.setdefault(line.voice.engine, []).append(line)
+    share = np.array([_SHARES[engine] for engine in by_engine])
+    engine = list(by_engine)[int(rng.choice(len(share), p=share / share.sum()))]
+    return by_engine[engine][int(rng.integers(len(by_engine[engine])))]
+
+
+def make_scene(script: Script, seconds: float, rng: np.random.Generator) -> Scene:
+    """A scene as it may come: who speaks, when, in what room, noise, channel and at what level."""
+    speech = np.zeros(int(seconds * RATE_HZ), np.float32)
+    spoken: list[Spoken] = []
+    quiet = rng.random() < 0.08  # a scene in which nobody speaks
+    at = int(rng.uniform(0.4, 2.0) * RATE_HZ)
+    ratio, follows = float(np.exp(rng.uniform(np.log(0.86), np.log(1.16)))), False
+    while not quiet:
+        kind = 0.0 if follows else rng.random()
+        if kind < 0.5:
+            line = _pick(script.commands[int(rng.integers(len(COMMANDS)))], rng)
+        elif kind < 0.58:
+            line = _pick(script.wake_words, rng)
+        else:
+            line = _pick(script.words if kind < 0.82 else script.sentences, rng)
+        said = warp(speak(line.text, line.voice), ratio) * 10 ** (rng.uniform(-6, 6) / 20)
+        if at + said.size > speech.size - RATE_HZ // 2:
+            break
+        parts, label = [said], line.label
+        if label < len(COMMANDS) and rng.random() < 0.12:  # a command that begins a longer phrase is none
+            after = warp(speak(*_said(_pick(script.words, rng))), ratio)
+            parts, label = [said, np.zeros(int(rng.uniform(0, 0.1) * RATE_HZ), np.float32), after], OTHER
+        begin = at
+        for part in parts:
+            speech[at : at + part.size] += part[: max(speech.size - at, 0)]
+            at += part.size
+        spoken.append(Spoken(label, begin / RATE_HZ, at / RATE_HZ))
+        follows = line.text in WAKE_WORDS and rng.random() < 0.7
+        at += int(rng.uniform(0.08, 0.5) * RATE_HZ) if follows else int(rng.uniform(0.65, 1.6) * RATE_HZ)
+        if not follows and rng.random() < 0.5:
+            ratio = float(np.exp(rng.uniform(np.log(0.86), np.log(1.16))))
+    return Scene(noise.to_pcm(_heard(speech, script, rng)), tuple(spoken))
+
+
+def _said(line: Line) -> tuple[str, Voice]:
+    return line.text, line.voice
+
+
+def _heard(speech: Samples, script: Script, rng: np.random.Generator) -> Samples:
+    """`speech` in a room, through a microphone, over noise."""
+    kind = str(rng.choice(noise.KINDS))
+    talk = [speak(*_said(script.sentences[int(i)])) for i in rng.integers(len(script.sentences), size=6)]
+    background = noise.noise(kind, speech.size, rng, talk)
+    snr_db = float(rng.choice([rng.uniform(-3, 12), rng.uniform(12, 30), rng.uniform(30, 60)]))
+    room = rng.random() < 0.6
+    response = noise.impulse_response(float(rng.uniform(0.1, 0.7)), float(rng.uniform(-2, 12)), rng)
+    speech = noise.reverberate(speech, response) if room else speech
+    if speech.any():
+        mixed = noise.mix(speech, background, snr_db)
+    else:
+        mixed = background * np.float32(10 ** (-snr_db / 20 - 1))
+    if rng.random() < 0.3:
+        mixed = noise.narrow(mixed, float(rng.uniform(60, 350)), float(rng.uniform(3200, 7500)))
+    level_db = rng.uniform(-24, 8)  # of speech at an RMS of 0.1 of full scale
+    return np.asarray(mixed * 10 ** (level_db / 20), np.float32)
+
+
+def step_labels(scene: Scene, steps: int) -> npt.NDArray[np.int8]:
+    """What each step of the model should say: an index into `LABELS`, or `IGNORED` where either would be fair."""
+    end_s = 0.05 + 0.03 * np.arange(steps)  # of the newest window of each step
+    labels = np.full(steps, SILENCE, np.int8)
+    for said in scene.spoken:
+        labels[(end_s > said.start_s) & (end_s <= said.end_s + 0.7)] = IGNORED
+        if said.label == OTHER:
+            labels[(end_s > said.start_s + 0.1) & (end_s <= said.end_s + 0.4)] = OTHER
+        else:
+            half_s = (said.start_s + said.end_s) / 2
+            labels[(end_s > said.start_s + 0.1) & (end_s <= half_s)] = OTHER
+            first, last = HEARD_AFTER_S
+            labels[(end_s > said.end_s + first) & (end_s <= said.end_s + last)] = said.label
+    return labels
+
+
+def scenes(script: Script, count: int, seconds: float, seed: int) -> Iterator[Scene]:
+    """`count` scenes; each depends on its number and the seed alone."""
+    for number in range(count):
+        yield make_scene(script, seconds, np.random.default_rng([seed, 2, number]))
+
+
+def examples(
+    script: Script, count: int, seconds: float, seed: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """Features [count, frames, 40] and labels [count, steps] of as many scenes."""
+    rows, labels = [], []
+    for scene in scenes(script, count, seconds, seed):
+        made = features(scene.pcm)
+        steps = len(made) // STEP_FRAMES
+        rows.append(made[: steps * STEP_FRAMES])
+        labels.append(step_labels(scene, steps))
+    return np.array(rows), np.array(labels)
