@@ -7,7 +7,7 @@ from coproc.tier import pick
 def main():
     current = port.current()
     try:
-        code = App(current, pick(current.forced_tier())).run()
+        code = App(current, pick(current.TIERS, current.forced_tier())).run()
     except EOFError:
         code = 0  # the host closed the stream: nothing is left to do
     current.exit(code)

@@ -6,6 +6,11 @@ from time import ticks_diff, ticks_us  # noqa: F401  # this module is where the 
 
 MACHINE = "unix"
 
+# Kernel tiers, best first. The assembler's is for Thumb; _mpy tells for what processor this interpreter emits native
+# code, where 4 to 8 are ARMv6-M to ARMv7E-M.
+_ARCH = (getattr(sys.implementation, "_mpy", 0) >> 10) & 31
+TIERS = ("asm", "viper", "bytecode") if 4 <= _ARCH <= 8 else ("viper", "bytecode")
+
 # Where POLLOUT is reported a pipe takes this much without blocking.
 _PIPE_BUF = 4096 if sys.platform == "linux" else 512
 
