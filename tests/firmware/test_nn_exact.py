@@ -151,6 +151,34 @@ def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:
     assert found.values > 20_000
 
 
+def _read_beyond(size: int, first: int, depth: int, joined: bool) -> Job:
+    # Windows are read in whole words: the bytes behind one may be those that the convolution writes meanwhile.
+    rng = np.random.default_rng(size)
+    b = GraphBuilder()
+    x = b.tensor((1, 1, 1, size), 1.0, -5)
+    read = whole = b.tensor((1, 1, 1, size), 1.0, 9)
+    b.op("QUANTIZE", [x], [whole])
+    if depth < size:
+        read = b.tensor((1, 1, 1, depth), 1.0, 9)
+        bounds = [b.constant(v) for v in ([0, 0, 0, first], [1, 1, 1, first + depth], [1, 1, 1, 1])]
+        b.op("STRIDED_SLICE", [whole, *bounds], [read])
+    w = b.tensor((6, 1, 1, depth), 0.01, 0, data=rng.integers(-127, 128, (6, 1, 1, depth)).astype(np.int8))
+    out = y = b.tensor((1, 1, 1, 6), 1.0, 9)
+    b.op("CONV_2D", [read, w], [y], padding=1, strideH=1, strideW=1)
+    if joined:
+        out = b.tensor((1, 1, 1, size + 6), 1.0, 9)
+        b.op("CONCATENATION", [whole, y], [out], axis=3)
+    data = b.build([x], [out])
+    inputs = rng.integers(-128, 128, (20, 1, 1, 1, size), np.int8)
+    return f"read beyond {size}", data, compile_model(data, "m"), inputs
+
+
+def test_what_lies_behind_a_window() -> None:
+    jobs = [_read_beyond(size, size - 1, 1, joined=False) for size in range(17, 21)]
+    jobs += [_read_beyond(size, 0, size, joined=True) for size in (1, 3, 5, 6)]
+    _check(jobs, "viper", 64, trace=True)
+
+
 @cache
 def _requantisation_jobs() -> list[Job]:
     """Models whose sums are their biases: each factor from 2**-23 to above 1 on sums at and around its ties."""

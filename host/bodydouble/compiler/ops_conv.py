@@ -178,6 +178,8 @@ def _emit_conv(
         gather = Storage(f"{ctx.output(op).name} (window)", int(rows.shape[1]))
     else:
         taps_y = taps_x = 1
+        reach = (window.rows - 1) * window.row_step + (window.columns - 1) * window.column_step + rows.shape[1]
+        source = _undisturbed(ctx, op, source, target, int(reach), padded=rows.shape[1] > piece)
     merged = Window(
         window.rows, window.columns, window.row_step, window.column_step,
         taps_y, window.tap_step_y, taps_x, window.tap_step_x,
@@ -190,6 +192,16 @@ def _emit_conv(
         )
     )  # fmt: skip
     ctx.define(out, target)
+
+
+def _undisturbed(ctx: Lowering, op: Operator, source: View, target: View, reach: int, padded: bool) -> View:
+    """`source` where nothing is written while windows are read, `reach` bytes from its start: padding counts too."""
+    if padded and source.storage is target.storage:
+        apart = View(Storage(f"{ctx.tensor(op, 0).name} (apart)", reach), 0, source.shape, source.strides)
+        ctx.emit(Copy(apart, source, operator=op.index, label="pack"))
+        source = apart
+    source.storage.size = max(source.storage.size, source.offset + reach)
+    return source
 
 
 def conv_2d(ctx: Lowering, op: Operator) -> None:
