@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 
@@ -58,7 +57,6 @@ def _slim(model: bytes) -> bytes:
 
 def reproducible(seed: int) -> None:
     """Make TensorFlow's results depend on `seed` alone: one thread, deterministic kernels. Call it first of all."""
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.keras.utils.set_random_seed(seed)

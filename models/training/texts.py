@@ -78,17 +78,19 @@ SENTENCES = {
 # Words that share sounds with commands of a phone, and everyday words that do not.
 _WORDS = {
     "train": "top shop step stock stomp stuff spot star story candle castle council handle camera camel channel"
-    " cattle yet yesterday guess chess less jazz yeah yellow knowing note nobody go low snow north mode nose ladder"
-    " powder later lover loud lounge loudly proud quite quick quiet diet writer water wire fire cute moot move music new"
-    " moon minute cause pass boss post paw horse pose room assume zoom presume reason result zoo text nest neck mixed"
-    " necklace exit nets best bag pack black bad bike bark bat buck dancer hamster chance ants enter and anchor under"
-    " other hello please thanks phone battery okay one two three four five six seven eight nine ten up down left"
-    " right on off open close start begin call message photo home Monday table window",
+    " cattle yet yesterday guess chess less jazz yeah yellow knowing note nobody go low snow north mode"
+    " nose ladder powder later lover loud lounge loudly proud quite quick quiet diet writer water wire"
+    " fire cute moot move music new moon minute cause pass boss post paw horse pose room assume zoom"
+    " presume reason result zoo text nest neck mixed necklace exit nets best bag pack black bad bike bark"
+    " bat buck dancer hamster chance ants enter and anchor under other hello please thanks phone battery"
+    " okay one two three four five six seven eight nine ten up down left right on off open close start"
+    " begin call message photo home Monday table window",
     "validation": "shot stopwatch scandal counsel ankle yell mess toe knob lawyer powerful riot quota mood commute"
-    " clause possum perfume consume context necked bank beck advance banter evening garden seventy paper yoghurt",
-    "test": "stall swap stamp cancer canvas tassel yesteryear dress nope lead louvre flower quarter quarrel dieter"
-    " muse beauty applause costume volume vexed next-door bath backpack transfer glamour kitchen river twenty"
-    " picture",
+    " clause possum perfume consume context necked bank beck advance banter evening garden seventy paper"
+    " yoghurt",
+    "test": "stall swap stamp cancer canvas tassel yesteryear dress nope lead louvre flower quarter quarrel"
+    " dieter muse beauty applause costume volume vexed next-door bath backpack transfer glamour kitchen"
+    " river twenty picture",
 }
 WORDS = {split: tuple(words.split()) for split, words in _WORDS.items()}
 
