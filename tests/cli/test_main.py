@@ -69,8 +69,13 @@ USAGE = {
         2,
     ),
     "tier": (
+        ["{miss}", "--tier", "wasm"],
+        "Invalid value for '--tier': 'wasm' is not one of 'asm', 'viper', 'bytecode' (see bodydouble stream --help)",
+        2,
+    ),
+    "tier that this MicroPython cannot run": (
         ["{miss}", "--tier", "asm"],
-        "Invalid value for '--tier': 'asm' is not one of 'viper', 'bytecode' (see bodydouble stream --help)",
+        r"re:the unix board has no asm tier here \(choose one of: (viper, )?bytecode\)",
         2,
     ),
     "seconds": (

@@ -27,6 +27,7 @@ _ARCHES = (
     None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
     "rv32imc",
 )  # fmt: skip
+_THUMB = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Target:
         """From `sys.implementation._mpy`."""
         arch = (mpy >> 10) & 0x1F
         return cls(mpy & 0xFF, (mpy >> 8) & 3, _ARCHES[arch] if arch < len(_ARCHES) else None)
+
+    def runs(self, tier: str) -> bool:
+        """Whether kernels of this tier can run: `asm` is Thumb code, `viper` needs an emitter."""
+        if tier == "asm":
+            return self.arch in _THUMB
+        return tier != "viper" or self.arch is not None
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,10 @@ def open_unix(
     `firmware` names another firmware folder, `extra` one laid over it; `ask` False leaves out the first request (for
     firmware that answers none); `wrap` puts a layer around the byte stream.
     """
-    if tier is not None and tier not in kind.tiers:
-        raise TierError(f"the {kind.type} board has no {tier} tier", hint=f"choose one of: {', '.join(kind.tiers)}")
     interpreter = find_micropython()
+    tiers = [name for name in kind.tiers if interpreter.target.runs(name)]
+    if tier is not None and tier not in tiers:
+        raise TierError(f"the {kind.type} board has no {tier} tier here", hint=f"choose one of: {', '.join(tiers)}")
     build = build_firmware(interpreter.target, source=firmware, extra=extra)
     heap = heap_bytes or kind.heap_bytes
     held = _hold_interrupts()
