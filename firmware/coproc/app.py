@@ -17,6 +17,7 @@ from coproc.egress import CLOSING, OPEN, Gate
 from coproc.link import Link
 from coproc.policy import Policy
 from coproc.stats import Stats
+from coproc.tasks.model import ModelTask
 from coproc.tasks.wake import Wake
 
 # Blocks of audio that stay behind the newest heard: the pre-roll, what an onset may be backdated by (look_back_ms),
@@ -55,6 +56,7 @@ class App:
         self.link = Link(port.Stream(), self._on_frame, tier.link, on_session=self._on_session)
         self.gate = Gate(self.ring, self.link.send, self.link.room)
         self.stats = Stats()
+        self.model_task = ModelTask(self)
         self.control = Control(self)
         self.running = True
         self.exit_code = 0
@@ -92,7 +94,7 @@ class App:
         else:
             if self.state == ENDING:
                 self._finish()
-            wait_ms = _IDLE_MS
+            wait_ms = 0 if not self.state and self.model_task.step() else _IDLE_MS
         started = self._ticks()
         if self.gate.pump():
             self._utterance_out()
@@ -284,6 +286,7 @@ class App:
             self._audit = 0
             gc.enable()
             self.control.reset()
+            self.model_task.reset()
             self.restart()
 
     def _on_frame(self, channel, buf, start, length):

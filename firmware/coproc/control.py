@@ -9,6 +9,7 @@ from coproc import wire
 from coproc.audio.endpoint import Endpointer
 from coproc.nn.check import PlanError
 from coproc.nn.plan import load
+from coproc.tasks.model import TAPS_MAX
 from coproc.tasks.wake import Word
 
 _WORDS_MAX = 8  # wake words at once, and characters of a name: with more the report would outgrow a frame
@@ -66,11 +67,14 @@ class Control:
         reply["words"] = [word.name for word in app.wake.words]
 
     def op_load(self, message, reply):
-        # A wake word: its plan follows on the file channel; answered once it was verified and loaded.
+        # A wake word, or for the task "model" a model under test: its plan follows on the file channel; answered once
+        # it was verified and loaded.
         app = self._app
         if app.state:
             raise Refused("a stream is running: end it before loading a model")
-        if len(app.wake.words) >= _WORDS_MAX or len(message["name"]) > _NAME_MAX:
+        if message.get("task") == "model":
+            app.model_task.take(None)
+        elif len(app.wake.words) >= _WORDS_MAX or len(message["name"]) > _NAME_MAX:
             raise Refused("at most %d wake words, of %d characters each" % (_WORDS_MAX, _NAME_MAX))
         size = message["bytes"]
         if not 0 < size <= wire.MAX_FILE:
@@ -87,7 +91,49 @@ class Control:
 
     def op_unload(self, message, reply):
         self._app.wake.words.clear()
+        self._app.model_task.take(None)
         reply["heap_free"] = self._app.stats.heap()
+
+    def op_run(self, message, reply):
+        # Inferences of the model under test; answered after the last tensor has been sent.
+        task = self._model_task()
+        count = message["count"]
+        taps = message.get("taps", 0)
+        if not (0 < count < 1 << 29 and 0 <= taps <= TAPS_MAX):
+            raise Refused("a run needs a count of 1 or more and at most %d taps" % TAPS_MAX)
+        task.run(message["id"], count, taps, message.get("fresh", True))
+        reply["ok"] = None
+
+    def op_time(self, message, reply):
+        rounds = message.get("rounds", 1)
+        repeat = message.get("repeat", 1)
+        if not (0 < rounds < 1 << 16 and 0 < repeat < 1 << 16):
+            raise Refused("rounds and repeat must be 1 to 65535")
+        self._model_task().time(message["id"], rounds, repeat)
+        reply["ok"] = None
+
+    def op_profile(self, message, reply):
+        self._model_task().profile(message["id"])
+        reply["ok"] = None
+
+    def op_features(self, message, reply):
+        # What the front end makes of the host's samples, none of which were heard here.
+        blocks = message["blocks"]
+        if not 0 < blocks < 1 << 24:
+            raise Refused("features need 1 block of 160 samples or more")
+        self._idle_task().features(message["id"], blocks, message.get("quantize", 0))
+        reply["ok"] = None
+
+    def _idle_task(self):
+        if self._app.state:
+            raise Refused("a stream is running: end it before running a model")
+        return self._app.model_task
+
+    def _model_task(self):
+        task = self._idle_task()
+        if task.model is None:
+            raise Refused("no model is loaded for a run")
+        return task
 
     def op_start(self, message, reply):
         app = self._app
@@ -151,9 +197,12 @@ class Control:
             reply["digest"][word.name] = word.digest
 
     def file(self, buf, start, length):
-        # A piece of the plan that op_load announced.
+        # A piece of the plan that op_load announced, or what a model under test is run on.
         upload = self._upload
-        if upload is None or self._filled + length > len(self._blob):
+        if upload is None:
+            self._app.model_task.file(buf, start, length)
+            return
+        if self._filled + length > len(self._blob):
             return
         self._blob[self._filled : self._filled + length] = memoryview(buf)[start : start + length]
         self._filled += length
@@ -170,21 +219,28 @@ class Control:
             found = binascii.hexlify(hashlib.sha256(blob).digest()).decode()
             if found != upload["sha256"]:
                 raise Refused("the plan arrived with sha256 %s" % found)
-            word = Word(
-                load(blob, app.tier.nn),
-                upload["name"],
-                upload["threshold"],
-                upload["window"],
-                upload["hold_reset"],
-                upload["hold_wake"],
-                upload["warmup"],
-            )
-            if word.model.input_bytes != 40 * word.model.stride:
-                raise Refused("%s takes no rows of 40 features" % upload["name"])
-            app.wake.words.append(word)
+            model = load(blob, app.tier.nn)
+            if upload.get("task") == "model":
+                app.model_task.take(model)
+            else:
+                app.wake.words.append(_word(model, upload))
             reply["heap_free"] = app.stats.heap()
-            reply["arena_bytes"] = word.model.arena_bytes
-            app.log(wire.INFO, "%s loaded, %d bytes of heap free" % (word.name, reply["heap_free"]))
+            reply["arena_bytes"] = model.arena_bytes
+            app.log(wire.INFO, "%s loaded, %d bytes of heap free" % (upload["name"], reply["heap_free"]))
         except (Refused, PlanError, ValueError, KeyError, TypeError, MemoryError) as error:
             reply = {"id": upload["id"], "ok": False, "error": str(error)}
         app.tell(wire.CONTROL, reply)
+
+
+def _word(model, upload):
+    if model.input_bytes != 40 * model.stride:
+        raise Refused("%s takes no rows of 40 features" % upload["name"])
+    return Word(
+        model,
+        upload["name"],
+        upload["threshold"],
+        upload["window"],
+        upload["hold_reset"],
+        upload["hold_wake"],
+        upload["warmup"],
+    )

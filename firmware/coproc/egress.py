@@ -31,6 +31,7 @@ class Gate:
         self.state = SHUT
         self.entry = None  # the ledger's newest entry; each goes to the host with its request's endpoint event
         self.bytes_total = 0
+        self.tensor_bytes = 0  # of models under test, computed from what the host itself sent
         self.bytes_before_wake = 0
         self._floor = 0
         self.next = 0  # next block to go out
@@ -86,6 +87,17 @@ class Gate:
             self.state = SHUT
             return True
         return False
+
+    def tensor(self, buf, start, length):
+        # Lets out a tensor of a model that the host feeds, never one of a model that listens. Returns how many of the
+        # bytes there was room for.
+        if self.state != SHUT:
+            raise RuntimeError("no tensor leaves while a request is open")
+        size = min(length, self._room(wire.TENSOR))
+        if not size or not self._send(wire.TENSOR, buf, start, size):
+            return 0
+        self.tensor_bytes += size
+        return size
 
     def _account(self, blocks, length):
         # Counted where it leaves, whatever the state machine above believes.

@@ -155,8 +155,11 @@ class Link:
             return 0
         return self._peer_max
 
-    def grant(self, channel, total_bytes):
-        """The host may have sent total_bytes (mod 2**32) on a bulk channel since the session began."""
+    def grant(self, channel, total_bytes, now=False):
+        """The host may have sent total_bytes (mod 2**32) on a bulk channel since the session began.
+
+        Small raises are told together unless `now`: where nothing goes on until the host has heard of this one.
+        """
         low = total_bytes & 0x3FFFFFFF
         if low == self._granted[channel]:
             return
@@ -170,7 +173,7 @@ class Link:
         limits[at + 3] = (total_bytes >> 24) & 255
         self._credit_due |= 1 << channel
         self._granting |= 1 << channel
-        if ((low - self._told[channel]) & 0x3FFFFFFF) >= _ACK_BYTES:
+        if now or ((low - self._told[channel]) & 0x3FFFFFFF) >= _ACK_BYTES:
             self._ack_now = True
 
     def received_bytes(self, channel):

@@ -63,7 +63,8 @@ class Model:
         self.outputs = tensors[inputs:]
         view = memoryview(arena)
         first = self.inputs[0]
-        self.input = view[first.offset : first.offset + first.bytes]
+        self.input_views = tuple([view[t.offset : t.offset + t.bytes] for t in self.inputs])
+        self.input = self.input_views[0]
         self.input_bytes = first.bytes
         self.stride = first.shape[-2] if len(first.shape) > 1 else 1
         last = self.outputs[0]

@@ -2,7 +2,7 @@
 # tracebacks. What is printed to standard output would only look like noise to the link.
 import select
 import sys
-from time import ticks_diff, ticks_us  # noqa: F401  # this module is where the firmware gets its clock from
+from time import ticks_diff, ticks_us, time_ns  # noqa: F401  # this module is where the firmware gets its clock from
 
 MACHINE = "unix"
 
@@ -13,6 +13,9 @@ TIERS = ("asm", "viper", "bytecode") if 4 <= _ARCH <= 8 else ("viper", "bytecode
 
 # Where POLLOUT is reported a pipe takes this much without blocking.
 _PIPE_BUF = 4096 if sys.platform == "linux" else 512
+
+
+ticks_ns = time_ns
 
 
 def forced_tier():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bodydouble.link.events import Delivered
 
 REQUEST_S = 10.0
-UPLOAD_STALL_S = 10.0
+STALL_S = 10.0
 
 
 class Machine(Protocol):
@@ -49,6 +49,7 @@ class Board:
     request(op, timeout_s=10.0, **fields) -> dict the reply; RequestRefusedError with the board's text, NoReplyError
     upload(name, blob, **fields) -> dict          op "load" with name, bytes and sha256, then the bytes; the reply
                                                   that comes once the board has verified them
+    exchange(op, blob, **fields) -> (dict, bytes) op, its bytes on the file channel, and the tensors that come back
     poll(timeout_s=0.0) -> list[Delivered]        everything but replies, in order
     connection: Connection; returncode; kill(); close()
 
@@ -92,26 +93,49 @@ class Board:
         A refusal (no memory, wrong hash) ends it early. `timeout_s` is for the reply after the last byte.
         """
         sha256 = hashlib.sha256(blob).hexdigest()
-        ident = self._ask("load", {"name": name, "bytes": len(blob), "sha256": sha256, **fields})
+        fields = {"name": name, "bytes": len(blob), "sha256": sha256, **fields}
+        return self.exchange("load", blob, timeout_s=timeout_s, **fields)[0]
+
+    def exchange(
+        self, op: str, blob: bytes = b"", *, timeout_s: float = REQUEST_S, stall_s: float = STALL_S, **fields: Any
+    ) -> tuple[dict[str, Any], bytes]:
+        """Ask for `op` and give it `blob` on the file channel as the board takes it; a refusal ends it early.
+
+        Returns the reply, and the bytes that came on the tensor channel before it. Raises NoReplyError where the
+        board takes no byte and sends none for `stall_s`, or does not reply within `timeout_s` after the last byte.
+        """
+        ident = self._ask(op, fields)
         connection = self.connection
+        tensors = bytearray()
         try:
             at = 0
-            stalled_at = self._clock() + UPLOAD_STALL_S
+            stalled_at = self._clock() + stall_s
             while at < len(blob) and ident not in self._replies:
                 size = min(connection.max_payload, connection.credit(Channel.FILE), len(blob) - at)
                 if size:
                     connection.send(Channel.FILE, blob[at : at + size])
                     at += size
-                    stalled_at = self._clock() + UPLOAD_STALL_S
-                elif self._clock() > stalled_at:
-                    raise NoReplyError(
-                        f"the board took no more of {name} after {at:,} of {len(blob):,} bytes", hint="reset it"
-                    )
                 else:
                     self._pump(0.05)
-            return self._reply(ident, "load", timeout_s)
+                if size or self._take_tensors(tensors):
+                    stalled_at = self._clock() + stall_s
+                elif self._clock() > stalled_at:
+                    raise NoReplyError(
+                        f"the board took no more of {op!r} after {at:,} of {len(blob):,} bytes", hint="reset it"
+                    )
+            reply = self._reply(ident, op, timeout_s, tensors)
+            return reply, bytes(tensors)
         finally:
             self._forget(ident)
+
+    def _take_tensors(self, into: bytearray) -> bool:
+        # Moves what came on the tensor channel out of the events.
+        found = [event for event in self._events if event.channel == Channel.TENSOR]
+        if found:
+            self._events = [event for event in self._events if event.channel != Channel.TENSOR]
+            for event in found:
+                into += event.payload
+        return bool(found)
 
     def poll(self, timeout_s: float = 0.0) -> list[Delivered]:
         """What the board sent but replies: events, utterances, log lines.
@@ -162,13 +186,15 @@ class Board:
         self._awaited.discard(ident)
         self._replies.pop(ident, None)
 
-    def _reply(self, ident: int, op: str, timeout_s: float) -> dict[str, Any]:
+    def _reply(self, ident: int, op: str, timeout_s: float, tensors: bytearray | None = None) -> dict[str, Any]:
         until = self._clock() + timeout_s
         while ident not in self._replies:
             left = until - self._clock()
             if left <= 0:
                 raise NoReplyError(f"the board did not answer {op!r} within {timeout_s:g} s", hint="reset it")
             self._pump(left)
+            if tensors is not None and self._take_tensors(tensors):
+                until = self._clock() + timeout_s
         reply = self._replies[ident]
         if reply.get("ok") is not True:
             raise RequestRefusedError(f"the board refused {op!r}: {reply.get('error', 'no reason given')}")
