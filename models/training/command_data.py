@@ -6,6 +6,7 @@ word that is none, or a sentence. Everything follows from the seed.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -61,43 +62,43 @@ class Script:
     """Everything that the voices of one split may say, by kind and engine; the same seed gives the same script."""
 
     def __init__(self, split: str, seed: int, engines: tuple[str, ...] = ENGINES) -> None:
-        rng = np.random.default_rng([seed, 1, ("train", "validation", "test").index(split)])
         people = speakers(split, engines)
         self.commands: list[list[Line]] = []
         for label, command in enumerate(COMMANDS):
-            lines = []
-            for voice in people:
-                lines += [Line(command + _mark(rng), _manner(voice, rng), label) for _ in range(_TAKES[voice.engine])]
-            self.commands.append(lines)
-        self.wake_words = [Line(word, _manner(voice, rng), OTHER) for voice in people for word in WAKE_WORDS]
-        self.words = [Line(word + _mark(rng), who, OTHER) for word in WORDS[split] for who in _cast(people, 2, rng)]
-        self.sentences = [Line(said, who, OTHER) for said in SENTENCES[split] for who in _cast(people, 2, rng)]
+            takes = [(voice, take) for voice in people for take in range(_TAKES[voice.engine])]
+            self.commands.append([_line(command, voice, label, seed, take) for voice, take in takes])
+        self.wake_words = [_line(word, voice, OTHER, seed) for voice in people for word in WAKE_WORDS]
+        self.words = [_line(word, who, OTHER, seed) for word in WORDS[split] for who in _cast(people, word, seed)]
+        self.sentences = [
+            _line(said, who, OTHER, seed) for said in SENTENCES[split] for who in _cast(people, said, seed)
+        ]
 
     def lines(self) -> list[Line]:
         """All of them, in order."""
         return [*(line for lines in self.commands for line in lines), *self.wake_words, *self.words, *self.sentences]
 
 
-def _mark(rng: np.random.Generator) -> str:
-    return str(rng.choice([".", ".", "!", "?"]))
+def _rng(*what: object) -> np.random.Generator:
+    """Chances that depend on `what` alone, so that a further voice or word changes no other line."""
+    return np.random.default_rng(zlib.crc32(repr(what).encode()))
 
 
-def _manner(voice: Voice, rng: np.random.Generator) -> Voice:
-    """`voice` in another pace and pitch."""
+def _line(text: str, voice: Voice, label: int, seed: int, take: int = 0) -> Line:
+    """`text` in a melody, and by `voice` in a pace and pitch, that vary with the take."""
+    rng = _rng(seed, text, voice.label, take)
+    mark = "" if text[-1] in ".!?" else str(rng.choice([".", ".", "!", "?"]))
     pace = round(float(np.exp(rng.uniform(np.log(0.8), np.log(1.4)))), 2)
     pitched = voice.engine in ("flite", "espeak-ng")
-    return Voice(
-        voice.engine, voice.name, voice.split, pace, round(float(rng.uniform(0.75, 1.35)), 2) if pitched else 1.0
-    )
+    pitch = round(float(rng.uniform(0.75, 1.35)), 2) if pitched else 1.0
+    return Line(text + mark, Voice(voice.engine, voice.name, voice.split, pace, pitch), label)
 
 
-def _cast(people: Sequence[Voice], robots: int, rng: np.random.Generator) -> list[Voice]:
+def _cast(people: Sequence[Voice], text: str, seed: int) -> list[Voice]:
     """Who says a line that is no command: one voice of each engine, and one more of espeak-ng's."""
-    chosen = []
-    for engine in ENGINES:
+    rng, chosen = _rng(seed, text), []
+    for engine in (*ENGINES, "espeak-ng"):
         found = [voice for voice in people if voice.engine == engine]
-        for _ in range(robots if engine == "espeak-ng" else 1):
-            chosen += [_manner(found[int(rng.integers(len(found)))], rng)] if found else []
+        chosen += [found[int(rng.integers(len(found)))]] if found else []
     return chosen
 
 
@@ -137,7 +138,7 @@ def make_scene(script: Script, seconds: float, rng: np.random.Generator) -> Scen
             speech[at : at + part.size] += part[: max(speech.size - at, 0)]
             at += part.size
         spoken.append(Spoken(label, begin / RATE_HZ, at / RATE_HZ))
-        follows = line.text in WAKE_WORDS and rng.random() < 0.7
+        follows = line.text[:-1] in WAKE_WORDS and rng.random() < 0.7
         at += int(rng.uniform(0.08, 0.5) * RATE_HZ) if follows else int(rng.uniform(0.65, 1.6) * RATE_HZ)
         if not follows and rng.random() < 0.5:
             ratio = float(np.exp(rng.uniform(np.log(0.86), np.log(1.16))))

@@ -45,8 +45,8 @@ _PIPER = {"train": "", "validation": "", "test": "joe"}
 _ACCENTS = ("en-us", "en-gb", "en-us", "en-gb-x-rp", "en-us", "en-gb-scotland", "en-us-nyc", "en-gb-x-gbcwmd")
 _ESPEAK = {
     "train": "m1 m2 m4 m5 m6 m8 f1 f2 f4 Alicia Andrea Andy Denis Diogo Gene Henrique Hugo Jacky Marco Mario Mr"
-    " Nguyen adam anika antonio aunty benjamin boris david ed edward gustave iven john kaukovalta klatt klatt3 klatt5"
-    " marcelo max miguel norbert paul pedro quincy robert sandro shelby steph travis victor zac grandpa",
+    " Nguyen adam anika antonio aunty benjamin boris david ed edward gustave iven john Mike klatt klatt3 klatt5"
+    " steph2 max miguel norbert paul pedro quincy robert sandro grandma steph travis victor announcer grandpa",
     "validation": "m7 f5 Annie Michael belinda klatt2 pablo rob",
     "test": "m3 f3 linda Lee Alex klatt4 michel caleb",
 }
@@ -257,5 +257,5 @@ def _version(engine: str) -> str:
         said = subprocess.run([engine, "--version"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise RuntimeError(f"{engine} is missing; apt-get install {engine}") from None
-    found = re.search(r"(?:version:|text-to-speech:|System)\s*(\S+)", said.stdout + said.stderr)
+    found = re.search(r"(?:version:|text-to-speech:|System:)\s*(\S+)", said.stdout + said.stderr)
     return found.group(1) if found else "unknown"
