@@ -127,7 +127,7 @@ def impulse_response(rt60_s: float, direct_db: float, rng: np.random.Generator) 
 
 def reverberate(samples: Samples, response: Samples) -> Samples:
     """`samples` in that room, of the same length."""
-    size = samples.size + response.size - 1
+    size = 1 << (samples.size + response.size - 2).bit_length()
     spectrum = np.fft.rfft(samples, size) * np.fft.rfft(response, size)
     return np.asarray(np.fft.irfft(spectrum, size)[: samples.size], np.float32)
 
