@@ -12,6 +12,7 @@ from bodydouble.compiler.memory import plan_arena
 from bodydouble.compiler.pack import pack
 from bodydouble.compiler.reader import read_model
 from bodydouble.compiler.steps import Port, Program
+from bodydouble.compiler.views import View
 
 # Part of every cache key: raise it with any change of what the compiler writes.
 COMPILER_VERSION = 2
@@ -45,13 +46,18 @@ class OpInfo:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor of the model lies in the arena after `ops` operations ran; int8 bytes are held plus 128."""
+    """Where a tensor of the model lies in the arena after `ops` records ran; int8 bytes are held plus 128.
+
+    `tensor` is its name in the model, `operation` what computes it there.
+    """
 
     ops: int
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     type: str
+    tensor: str = ""
+    operation: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,12 @@ def _ops(program: Program, counts: list[int], names: list[str], shapes: list[tup
     return tuple(ops)
 
 
+def _place(lowering: Lowering, index: int, records: int, view: View, kind: str) -> Place:
+    producer = lowering.producers.get(index)
+    name = lowering.tensors[index].name
+    return Place(records, view.address, view.shape, view.strides, kind, name, producer.kind if producer else "INPUT")
+
+
 def compile_model(data: bytes, name: str, source: str | None = None) -> Plan:
     """Compile a .tflite file's bytes. `source` names the file in errors (default: `name`).
 
@@ -133,8 +145,5 @@ def compile_model(data: bytes, name: str, source: str | None = None) -> Plan:
         ops=_ops(program, counts, [t.name for t in lowering.tensors], [t.shape for t in lowering.tensors]),
         inputs=tuple(_info(port) for port in program.inputs),
         outputs=tuple(_info(port) for port in program.outputs),
-        places={
-            index: Place(after[step], view.address, view.shape, view.strides, kind)
-            for index, (step, view, kind) in program.places.items()
-        },
+        places={index: _place(lowering, index, after[step], *rest) for index, (step, *rest) in program.places.items()},
     )
