@@ -13,6 +13,11 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 TYPES: dict[str, int] = {k: v for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
 OPERATORS: dict[str, int] = {k: v for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
 OPTIONS: dict[str, int] = {k: v for k, v in vars(schema.BuiltinOptions).items() if isinstance(v, int)}
+# Operations whose options are not named after them.
+OPTIONS_OF = {
+    "AVERAGE_POOL_2D": "Pool2D", "MAX_POOL_2D": "Pool2D", "MEAN": "Reducer", "REDUCE_MAX": "Reducer",
+    "SUM": "Reducer", "CONV_2D": "Conv2D", "DEPTHWISE_CONV_2D": "DepthwiseConv2D", "SPLIT_V": "SplitV",
+}  # fmt: skip
 
 
 class GraphBuilder:
@@ -77,9 +82,7 @@ class GraphBuilder:
         op = schema.OperatorT()
         op.opcodeIndex = self.codes.index(kind)
         op.inputs, op.outputs = list(inputs), list(outputs)
-        camel = {"CONV_2D": "Conv2D", "DEPTHWISE_CONV_2D": "DepthwiseConv2D", "SPLIT_V": "SplitV"}.get(
-            kind, "".join(part.title() for part in kind.split("_"))
-        )
+        camel = OPTIONS_OF.get(kind, "".join(part.title() for part in kind.split("_")))
         if hasattr(schema, f"{camel}OptionsT"):
             op.builtinOptions = getattr(schema, f"{camel}OptionsT")()
             op.builtinOptionsType = OPTIONS[f"{camel}Options"]

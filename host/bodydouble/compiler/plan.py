@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bodydouble.compiler import ops_conv, ops_shape, ops_state, ops_unary
+from bodydouble.compiler import ops_conv, ops_pool, ops_reduce, ops_shape, ops_state, ops_unary
 from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.memory import plan_arena
 from bodydouble.compiler.pack import pack
@@ -17,7 +17,14 @@ from bodydouble.compiler.views import View
 # Part of every cache key: raise it with any change of what the compiler writes.
 COMPILER_VERSION = 2
 
-RULES: Mapping[str, Rule] = {**ops_conv.RULES, **ops_shape.RULES, **ops_state.RULES, **ops_unary.RULES}
+RULES: Mapping[str, Rule] = {
+    **ops_conv.RULES,
+    **ops_pool.RULES,
+    **ops_reduce.RULES,
+    **ops_shape.RULES,
+    **ops_state.RULES,
+    **ops_unary.RULES,
+}
 """Every operation that the board runs."""
 
 
