@@ -61,7 +61,7 @@ def _interpolated(blob, curve, at):
 
 
 def softmax16(arena, blob, record):
-    """Rows of int16 to fractions of one: both curves by interpolation; the output holds the exponentials meanwhile."""
+    """Rows of int16 to fractions of one: both curves by interpolation. The output holds the exponentials at first."""
     x = word(blob, record + 4)
     to = word(blob, record + 8)
     size = 2 * word(blob, record + 16)

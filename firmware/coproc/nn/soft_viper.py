@@ -104,7 +104,7 @@ def softmax(x: ptr8, w: ptr8, record: int):
 
 @micropython.viper
 def softmax16(arena: ptr8, blob: ptr8, record: int):
-    """Rows of int16 to fractions of one: both curves by interpolation; the output holds the exponentials meanwhile."""
+    """Rows of int16 to fractions of one: both curves by interpolation. The output holds the exponentials at first."""
     p = ptr32(int(blob) + record)
     row = int(arena) + p[1]
     out = int(arena) + p[2]
@@ -168,11 +168,11 @@ def softmax16(arena: ptr8, blob: ptr8, record: int):
             a = 65535
         curve = ptr16(reciprocal + ((a >> 7) << 1))
         factor = curve[0] + (((curve[1] - curve[0]) * (a & 127) + 64) >> 7)
-        round = 1 << (k - 1)
+        up = 1 << (k - 1)
         to = ptr16(out)
         n = depth
         while n:
-            a = (to[0] * factor + round) >> k
+            a = (to[0] * factor + up) >> k
             if a > 32767:
                 a = 32767
             to[0] = a
