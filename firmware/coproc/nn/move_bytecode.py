@@ -1,6 +1,6 @@
-"""Moving bytes: COPY, SHIFT, FILL, CONSTANT, LOOKUP (the conventions: kernels_bytecode.py)."""
+"""Moving bytes: COPY, SHIFT, FILL, CONSTANT, LOOKUP, GATHER (the conventions: kernels_bytecode.py)."""
 
-from coproc.nn.words import word
+from coproc.nn.words import signed, word
 
 
 def copy(arena, blob, record):
@@ -18,12 +18,12 @@ def copy(arena, blob, record):
             for _ in range(word(blob, record + 20)):
                 for i in range(count):
                     arena[to_2 + i] = arena[from_2 + i] ^ flip
-                to_2 += word(blob, record + 36)
-                from_2 += word(blob, record + 48)
-            to_1 += word(blob, record + 32)
-            from_1 += word(blob, record + 44)
-        to_0 += word(blob, record + 28)
-        from_0 += word(blob, record + 40)
+                to_2 += signed(blob, record + 36)
+                from_2 += signed(blob, record + 48)
+            to_1 += signed(blob, record + 32)
+            from_1 += signed(blob, record + 44)
+        to_0 += signed(blob, record + 28)
+        from_0 += signed(blob, record + 40)
 
 
 def shift(arena, blob, record):
@@ -61,4 +61,24 @@ def lookup(arena, blob, record):
         arena[to + i] = blob[table + arena[frm + i]]
 
 
-KERNELS = (None, copy, shift, fill, constant, lookup)
+def gather(arena, blob, record):
+    """Copy the slices that int32 indices pick; an index that leads outside is clamped."""
+    to = word(blob, record + 4)
+    frm = word(blob, record + 8)
+    indices = word(blob, record + 12)
+    count = word(blob, record + 24)
+    size = word(blob, record + 28)
+    inner = word(blob, record + 32)
+    for _ in range(word(blob, record + 16)):
+        for _ in range(word(blob, record + 20)):
+            for i in range(count):
+                index = min(max(signed(arena, indices + 4 * i), 0), size - 1)
+                at = frm + index * inner
+                for j in range(inner):
+                    arena[to + j] = arena[at + j]
+                to += inner
+            frm += size * inner
+        indices += 4 * count
+
+
+KERNELS = (None, copy, shift, fill, constant, lookup, gather)

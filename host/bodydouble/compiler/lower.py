@@ -11,15 +11,21 @@ from typing import NoReturn
 
 from bodydouble.compiler.errors import UnsupportedModelError
 from bodydouble.compiler.model import TYPE_CODES, Model, Operator, Quantisation, Subgraph, Tensor
-from bodydouble.compiler.steps import Port, Program, Step
-from bodydouble.compiler.steps_move import Constant, Copy, Shift
-from bodydouble.compiler.streaming import Stream, find_streams
-from bodydouble.compiler.views import Storage, View, dense_strides, whole
+from bodydouble.compiler.ports import export_outputs, import_inputs
+from bodydouble.compiler.slots import Slot, choose_slots
+from bodydouble.compiler.steps import Program, Step
+from bodydouble.compiler.steps_move import Constant, Copy, Fill, Shift
+from bodydouble.compiler.streaming import Stream, find_streams, variable_names, variable_uses
+from bodydouble.compiler.views import Storage, View, whole
 
 ANY = 1 << 10  # as many inputs or outputs as there are
 BYTES = ("INT8", "UINT8")
 ALL_TYPES = tuple(TYPE_CODES)
-_ZERO_POINTS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767), "INT32": (0, 0), "INT64": (0, 0)}
+_CURES = {
+    "CUSTOM": "replace the custom operation by built-in ones and convert again",
+    "IF": "export the model without control flow",
+    "WHILE": "export the model without control flow: unroll its loops, or keep state in variables",
+}
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,16 @@ class Rule:
     """How an operation is lowered: its handler, and the fewest and most inputs and outputs that it may have.
 
     Only inputs behind the fewest may be absent. `places`: it writes its output where `Lowering.place` says.
+    `places_rows`: also where that leaves gaps between the rows of the last dimension. `slots`: where its inputs lie
+    in its output, for those that can be written there at once.
     """
 
     lower: Callable[[Lowering, Operator], None]
     inputs: tuple[int, int]
     outputs: tuple[int, int] = (1, 1)
     places: bool = False
+    places_rows: bool = False
+    slots: Callable[[Lowering, Operator], dict[int, Slot]] | None = None
 
 
 class Lowering:
@@ -48,8 +58,10 @@ class Lowering:
         self.steps: list[Step] = []
         self.views: dict[int, View] = {}
         self.handles: dict[int, str] = {}
+        self.uses: dict[str, list[Operator]] = {}
         self.first_values: dict[str, Tensor] = {}
         self.variables: dict[str, View] = {}
+        self.kinds: dict[str, str] = {}
         self.places: dict[int, tuple[int, View, str]] = {}
         self.producers = {t: op for op in self.graph.operators for t in op.outputs}
         self.consumers: dict[int, list[Operator]] = {}
@@ -57,8 +69,9 @@ class Lowering:
             for tensor in op.inputs:
                 self.consumers.setdefault(tensor, []).append(op)
         self.streams: dict[int, Stream] = {}
-        self._slots: dict[int, tuple[int, int]] = {}
+        self.slots: dict[int, Slot] = {}
         self._owned: dict[int, Storage] = {}
+        self._filled: set[int] = set()
 
     # Errors
 
@@ -97,7 +110,7 @@ class Lowering:
         q = tensor.quantisation
         if q is None:
             self.refuse(op, f"needs tensor '{tensor.name}' to be quantised, it has no scale")
-        if not _whole(q, tensor.type):
+        if not q.whole(tensor.type):
             self.refuse(op, f"needs one scale and a zero point of its type on tensor '{tensor.name}'")
         return q
 
@@ -129,8 +142,10 @@ class Lowering:
         view = self.view(op, position, types)
         if view.contiguous:
             return view
-        target = whole(Storage(f"{self.tensor(op, position).name} (dense)", view.bytes), view.shape, view.item)
+        tensor = self.tensor(op, position)
+        target = whole(Storage(f"{tensor.name} (dense)", view.bytes), view.shape, view.item)
         self.emit(Copy(target, view, operator=op.index, label="pack"))
+        self.views[tensor.index] = target  # for whoever reads it next
         return target
 
     @staticmethod
@@ -150,105 +165,45 @@ class Lowering:
         self.views[tensor.index] = view
         self.places[tensor.index] = (len(self.steps), view, tensor.type)
 
+    def chain(self, index: int) -> list[tuple[int, Slot]]:
+        """The slots that hold tensor `index`, from its own to the outermost, each with the tensor that it holds."""
+        found = []
+        while index in self.slots:
+            found.append((index, self.slots[index]))
+            index = self.slots[index].parent
+        return found
+
+    def where(self, tensor: Tensor) -> View:
+        """Where a fresh tensor will lie: its slot in another, or storage of its own."""
+        chain = self.chain(tensor.index)
+        root = self.tensors[chain[-1][1].parent] if chain else tensor
+        if root.index not in self._owned:
+            size = root.elements * root.item
+            self._owned[root.index] = Storage(root.name, size, root.index in self.streams)
+        view = whole(self._owned[root.index], root.shape, root.item)
+        for index, slot in reversed(chain):
+            view = slot.within(view)
+            shape = self.tensors[index].shape
+            if view.shape != shape:
+                view = view.reshaped(shape)
+        return view
+
     def place(self, tensor: Tensor) -> View:
-        """Where a fresh tensor is to be written: its slot in a concatenation, or storage of its own."""
-        if tensor.index in self._slots:
-            parent, offset = self._slots[tensor.index]
-            outer = self.place(self.tensors[parent])
-            strides = dense_strides(tensor.shape, tensor.item)
-            return View(outer.storage, outer.offset + offset, tensor.shape, strides, tensor.item)
-        if tensor.index not in self._owned:
-            size = tensor.elements * tensor.item
-            self._owned[tensor.index] = Storage(tensor.name, size, tensor.index in self.streams)
-        return whole(self._owned[tensor.index], tensor.shape, tensor.item)
+        """Like `where`, for whoever emits the step that writes there next: what surrounds the slot is set first."""
+        for _, slot in reversed(self.chain(tensor.index)):
+            if slot.fill is not None and slot.parent not in self._filled:
+                self._filled.add(slot.parent)
+                around = self.where(self.tensors[slot.parent])
+                self.emit(
+                    Fill(around.storage, around.offset, around.bytes, slot.fill, operator=slot.operator, label="pad")
+                )
+        return self.where(tensor)
 
     # The passes
 
-    def _owner(self, index: int) -> int:
-        # The tensor whose bytes `index` shows, through reshapes.
-        while index in self.producers and self.producers[index].kind == "RESHAPE":
-            index = self.producers[index].inputs[0]
-        return index
-
-    def _choose_slots(self) -> None:
-        # Let writers put their output straight into the concatenation that wants it.
-        for op in self.graph.operators:
-            if op.kind != "CONCATENATION":
-                continue
-            slots = concatenation_slots(self, op)
-            for position, offset in slots.items():
-                tensor = self.tensors[op.inputs[position]]
-                owner = self._owner(tensor.index)
-                producer = self.producers.get(owner)
-                if (
-                    owner < 0
-                    or owner in self._slots
-                    or owner in self.streams
-                    or self.tensors[owner].data is not None
-                    or self.tensors[owner].elements != tensor.elements
-                    or self.tensors[owner].type != tensor.type
-                    or not (owner in self.graph.inputs if producer is None else self.rules[producer.kind].places)
-                ):
-                    continue
-                self._slots[owner] = (op.outputs[0], offset)
-
-    def _import_inputs(self) -> list[Port]:
-        ports = []
-        for index in self.graph.inputs:
-            tensor = self.tensors[index]
-            self._check_port(tensor)
-            storage = Storage(f"input {tensor.name}", tensor.elements * tensor.item)
-            port = self._port(tensor, whole(storage, tensor.shape, tensor.item))
-            ports.append(port)
-            if tensor.type == "INT8" or index in self._slots:
-                target = self.place(tensor)
-                flip = 0x80 if tensor.type == "INT8" else 0
-                self.emit(Copy(target, port.view, flip, tensor=index, label="input"))
-                self.define(tensor, target)
-            else:
-                self.define(tensor, port.view)
-        return ports
-
-    def _export_outputs(self, inputs: list[Port]) -> list[Port]:
-        ports = []
-        raw = {id(port.view.storage) for port in inputs}
-        for index in self.graph.outputs:
-            tensor = self.tensors[index]
-            self._check_port(tensor)
-            view = self.views.get(index)
-            if view is None:
-                raise UnsupportedModelError(
-                    f"{self.source}: output '{tensor.name}' ({tensor.type}) is not computed by any operation",
-                    hint="export the model with its result as output",
-                )
-            if tensor.type == "INT8" or not view.contiguous or view.storage.persistent or id(view.storage) in raw:
-                target = whole(Storage(f"output {tensor.name}", view.bytes), tensor.shape, view.item)
-                self.emit(Copy(target, view, 0x80 if tensor.type == "INT8" else 0, tensor=index, label="output"))
-                view = target
-            ports.append(self._port(tensor, view))
-        return ports
-
-    def _check_port(self, tensor: Tensor) -> None:
-        if tensor.type not in TYPE_CODES:
-            raise UnsupportedModelError(
-                f"{self.source}: input or output '{tensor.name}' is of type {tensor.type}",
-                hint="convert the model with full int8 quantisation",
-            )
-        q = tensor.quantisation
-        if q and not _whole(q, tensor.type):
-            raise UnsupportedModelError(
-                f"{self.source}: input or output '{tensor.name}' has {len(q.scales)} scales, zero {q.zero_point}",
-                hint="convert the model with full int8 quantisation, inputs and outputs included",
-            )
-
-    @staticmethod
-    def _port(tensor: Tensor, view: View) -> Port:
-        q = tensor.quantisation
-        return Port(view, tensor.type, q.scale if q else 1.0, q.zero_point if q else 0)
-
-    def _check(self, op: Operator) -> None:
+    def _check(self, op: Operator, written: set[int]) -> None:
         if op.kind not in self.rules:
-            self.refuse(op, "is an operation that the board does not run")
+            self.refuse(op, "is an operation that the board does not run", _CURES.get(op.kind.split(" ")[0], ""))
         rule = self.rules[op.kind]
         (fewest, most), (fewest_out, most_out) = rule.inputs, rule.outputs
         if not fewest <= len(op.inputs) <= most or not fewest_out <= len(op.outputs) <= most_out:
@@ -256,63 +211,35 @@ class Lowering:
         if any(index < 0 for index in op.inputs[:fewest]) or (most == ANY and min(op.inputs) < 0):
             self.refuse(op, "lacks an input")
         for index in op.outputs:
-            if self.tensors[index].data is not None or index in self.graph.inputs or self.producers_in(op, index):
+            if self.tensors[index].data is not None or index in self.graph.inputs or index in written:
                 self.refuse(op, f"writes tensor '{self.tensors[index].name}', which has a value already")
-
-    def producers_in(self, op: Operator, index: int) -> bool:
-        """True when an earlier operation of the same graph writes tensor `index` too."""
-        return any(index in other.outputs for other in self.graph.operators[: op.index])
+            written.add(index)
 
     def run(self) -> Program:
         """Lower the whole graph."""
         for graph in self.model.subgraphs:
             self.graph, self.tensors = graph, graph.tensors
+            written: set[int] = set()
             for op in graph.operators:
-                self._check(op)
+                self._check(op, written)
         self.graph, self.tensors = self.model.subgraphs[0], self.model.subgraphs[0].tensors
         if not self.graph.inputs or not self.graph.outputs:
             raise UnsupportedModelError(
                 f"{self.source}: the model has no input or no output", hint="give a whole model"
             )
+        self.handles = variable_names(self, self.graph)
+        self.uses = variable_uses(self)
         self.streams = find_streams(self)
-        self._choose_slots()
+        choose_slots(self)
         moves = tuple(
-            (self.place(self.tensors[index]).storage, 0, stream.kept_from, stream.bytes)
+            (self.where(self.tensors[index]).storage, 0, stream.kept_from, stream.bytes)
             for index, stream in self.streams.items()
             if stream.kept_from
         )
         if moves:
             self.emit(Shift(moves, label="stream"))
-        inputs = self._import_inputs()
+        inputs = import_inputs(self)
         for op in self.graph.operators:
             self.rules[op.kind].lower(self, op)
-        outputs = self._export_outputs(inputs)
+        outputs = export_outputs(self, inputs)
         return Program(self.setup, self.steps, inputs, outputs, self.places)
-
-
-def _whole(q: Quantisation, kind: str) -> bool:
-    # One scale, and a zero point that the type can hold.
-    low, high = _ZERO_POINTS.get(kind, (0, 0))
-    return len(q.scales) == len(q.zero_points) == 1 and low <= q.zero_point <= high
-
-
-def concatenation_slots(ctx: Lowering, op: Operator) -> dict[int, int]:
-    """Byte offset of each input, by position, where a concatenation lays them one after the other; else none."""
-    if len(op.outputs) != 1 or not op.inputs or min(op.inputs) < 0:
-        return {}
-    joined = ctx.tensors[op.outputs[0]]
-    if joined.type not in TYPE_CODES:
-        return {}
-    shape = joined.shape
-    axis = op.options["Axis"] + (len(shape) if op.options["Axis"] < 0 else 0)
-    if not 0 <= axis < len(shape) or any(size != 1 for size in shape[:axis]):
-        return {}
-    offsets: dict[int, int] = {}
-    offset = 0
-    for position, index in enumerate(op.inputs):
-        offsets[position] = offset
-        tensor = ctx.tensors[index]
-        if tensor.type != joined.type:
-            return {}
-        offset += tensor.elements * tensor.item
-    return offsets if offset == joined.elements * joined.item else {}

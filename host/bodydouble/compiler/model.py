@@ -13,6 +13,9 @@ TYPE_BYTES = {"FLOAT32": 4, "INT32": 4, "UINT8": 1, "INT64": 8, "BOOL": 1, "INT1
 TYPE_CODES = {"INT8": 0, "UINT8": 1, "INT16": 2, "INT32": 3, "FLOAT32": 4, "INT64": 5, "BOOL": 6}
 
 
+_ZERO_POINTS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767), "INT32": (0, 0), "INT64": (0, 0)}
+
+
 @dataclass(frozen=True)
 class Quantisation:
     """real = scale * (value - zero point), per tensor or along one dimension."""
@@ -30,6 +33,11 @@ class Quantisation:
     def zero_point(self) -> int:
         """Its zero point."""
         return self.zero_points[0]
+
+    def whole(self, kind: str) -> bool:
+        """True with one scale, and a zero point that a tensor of type `kind` can hold."""
+        low, high = _ZERO_POINTS.get(kind, (0, 0))
+        return len(self.scales) == len(self.zero_points) == 1 and low <= self.zero_point <= high
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bodydouble.compiler.lower import Lowering, Rule
+from bodydouble.compiler.lower import ALL_TYPES, Lowering, Rule
 from bodydouble.compiler.model import Operator, Tensor
 from bodydouble.compiler.steps_move import Constant, Copy, Fill
 from bodydouble.compiler.streaming import Stream, variable_names
-from bodydouble.compiler.views import Storage, View, whole
+from bodydouble.compiler.views import Storage, View, dense_strides, whole
 
 
 def call_once(ctx: Lowering, op: Operator) -> None:
@@ -22,16 +22,15 @@ def call_once(ctx: Lowering, op: Operator) -> None:
         if inner.kind != "ASSIGN_VARIABLE" or len(inner.inputs) != 2 or inner.inputs[0] not in names:
             ctx.refuse(op, f"runs {inner.kind}; only constants may be assigned there")
         value = graph.tensors[inner.inputs[1]]
-        if value.data is None or value.type != "INT8":
-            ctx.refuse(op, f"assigns tensor '{value.name}' ({value.type}), which is no INT8 constant")
+        if value.data is None or value.type not in ALL_TYPES:
+            ctx.refuse(op, f"assigns tensor '{value.name}' ({value.type}), which is no constant")
         if names[inner.inputs[0]] in ctx.variables:
             ctx.refuse(op, f"assigns '{names[inner.inputs[0]]}' after it was used")
         ctx.first_values[names[inner.inputs[0]]] = value
 
 
-def var_handle(ctx: Lowering, _op: Operator) -> None:
-    """Notes the variable's name."""
-    ctx.handles.update(variable_names(ctx, ctx.graph))
+def var_handle(_ctx: Lowering, _op: Operator) -> None:
+    """A name, which the lowering knows already."""
 
 
 def _name(ctx: Lowering, op: Operator) -> str:
@@ -48,52 +47,60 @@ def _stream(ctx: Lowering, op: Operator) -> tuple[int, Stream] | None:
     return None
 
 
-def _start(ctx: Lowering, op: Operator, name: str, view: View, value: Tensor) -> None:
-    # TFLite Micro starts a variable without a first value at its zero point.
+def _first_assigned(ctx: Lowering, op: Operator, name: str) -> Tensor:
+    # TFLite Micro makes a variable's room from the first tensor that any graph assigns to it.
+    for graph in ctx.model.subgraphs:
+        names = variable_names(ctx, graph)
+        for other in graph.operators:
+            if other.kind == "ASSIGN_VARIABLE" and names.get(other.inputs[0]) == name:
+                return graph.tensors[other.inputs[1]]
+    return ctx.refuse(op, f"reads '{name}', which nothing assigns")
+
+
+def _start(ctx: Lowering, op: Operator, name: str, view: View, kind: str) -> None:
+    # A variable without a first value starts with its zero point, as a byte, in every byte.
     first = ctx.first_values.get(name)
-    data = ctx.biased(first) if first else bytes([ctx.quantisation(op, value).zero_point + 128]) * view.size
-    if len(data) != view.size:
-        ctx.refuse(op, f"uses '{name}' with {view.size} bytes, its first value has {len(data)}")
+    assigned = _first_assigned(ctx, op, name)
+    flip = 0x80 if kind == "INT8" else 0
+    zero = assigned.quantisation.zero_points[0] if assigned.quantisation else 0
+    data = ctx.biased(first) if first else bytes([zero & 255 ^ flip]) * view.bytes
+    if len(data) != view.bytes or {assigned.type, first.type if first else kind} != {kind}:
+        ctx.refuse(op, f"uses '{name}' as {view.bytes} bytes of {kind}, elsewhere it is another tensor")
     if len(set(data)) == 1:
-        ctx.setup.append(Fill(view.storage, view.offset, view.size, data[0], operator=op.index, label="first value"))
+        ctx.setup.append(Fill(view.storage, view.offset, view.bytes, data[0], operator=op.index, label="first value"))
     else:
         ctx.setup.append(Constant(view.storage, view.offset, data, operator=op.index, label="first value"))
 
 
 def _variable(ctx: Lowering, op: Operator, value: Tensor) -> View:
     name = _name(ctx, op)
-    ctx.require_type(op, value, "INT8")
+    ctx.require_type(op, value, *ALL_TYPES)
     if name not in ctx.variables:
-        view = whole(Storage(f"variable {name}", value.elements, persistent=True), value.shape)
-        ctx.variables[name] = view
-        _start(ctx, op, name, view, value)
+        storage = Storage(f"variable {name}", value.elements * value.item, persistent=True)
+        ctx.variables[name] = whole(storage, value.shape, value.item)
+        ctx.kinds[name] = value.type
+        _start(ctx, op, name, ctx.variables[name], value.type)
     view = ctx.variables[name]
-    if view.size != value.elements:
-        ctx.refuse(op, f"uses '{name}' with {value.elements} bytes, elsewhere it has {view.size}")
+    if view.size != value.elements or ctx.kinds[name] != value.type:
+        ctx.refuse(op, f"uses '{name}' as {value.elements} elements of {value.type}, elsewhere it has {view.size}")
     return view.reshaped(value.shape)
 
 
 def read_variable(ctx: Lowering, op: Operator) -> None:
-    """A view while nothing assigns the variable before its last use; else a copy."""
+    """A view while nothing assigns the variable later on; else a copy."""
     out = ctx.output(op)
     found = _stream(ctx, op)
     if found:
         index, stream = found
-        joined = ctx.place(ctx.tensors[index])
-        state = View(
-            joined.storage, joined.offset + stream.kept_from, out.shape, whole(joined.storage, out.shape).strides
-        )
+        joined = ctx.where(ctx.tensors[index])
+        strides = dense_strides(out.shape, out.item)
+        state = View(joined.storage, joined.offset + stream.kept_from, out.shape, strides, out.item)
         ctx.variables[stream.variable] = state
-        _start(ctx, op, stream.variable, state, out)
-        ctx.define(out, View(joined.storage, joined.offset, out.shape, state.strides))
+        _start(ctx, op, stream.variable, state, out.type)
+        ctx.define(out, View(joined.storage, joined.offset, out.shape, strides, out.item))
         return
     view = _variable(ctx, op, out)
-    name = _name(ctx, op)
-    assigned = any(
-        other.kind == "ASSIGN_VARIABLE" and other.index > op.index and ctx.handles.get(other.inputs[0]) == name
-        for other in ctx.graph.operators
-    )
-    if assigned:
+    if any(other.kind == "ASSIGN_VARIABLE" and other.index > op.index for other in ctx.uses[_name(ctx, op)]):
         target = ctx.place(out)
         ctx.emit(Copy(target, view, operator=op.index, tensor=out.index, label="read state"))
         view = target
@@ -105,7 +112,8 @@ def assign_variable(ctx: Lowering, op: Operator) -> None:
     if _stream(ctx, op):
         return
     value = ctx.tensor(op, 1)
-    ctx.emit(Copy(_variable(ctx, op, value), ctx.view(op, 1), operator=op.index, label="keep state"))
+    target = _variable(ctx, op, value)
+    ctx.emit(Copy(target, ctx.view(op, 1, ALL_TYPES), operator=op.index, label="keep state"))
 
 
 RULES = {

@@ -6,10 +6,21 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bodydouble.compiler import ops_conv, ops_pool, ops_reduce, ops_shape, ops_state, ops_unary
+from bodydouble.compiler import (
+    ops_conv,
+    ops_gather,
+    ops_join,
+    ops_pool,
+    ops_reduce,
+    ops_shape,
+    ops_slice,
+    ops_state,
+    ops_unary,
+)
 from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.memory import plan_arena
 from bodydouble.compiler.pack import pack
+from bodydouble.compiler.packing import ROWS
 from bodydouble.compiler.reader import read_model
 from bodydouble.compiler.steps import Port, Program
 from bodydouble.compiler.views import View
@@ -19,9 +30,12 @@ COMPILER_VERSION = 2
 
 RULES: Mapping[str, Rule] = {
     **ops_conv.RULES,
+    **ops_gather.RULES,
+    **ops_join.RULES,
     **ops_pool.RULES,
     **ops_reduce.RULES,
     **ops_shape.RULES,
+    **ops_slice.RULES,
     **ops_state.RULES,
     **ops_unary.RULES,
 }
@@ -126,8 +140,10 @@ def _place(lowering: Lowering, index: int, records: int, view: View, kind: str) 
     return Place(records, view.address, view.shape, view.strides, kind, name, producer.kind if producer else "INPUT")
 
 
-def compile_model(data: bytes, name: str, source: str | None = None) -> Plan:
+def compile_model(data: bytes, name: str, source: str | None = None, packing: int = ROWS) -> Plan:
     """Compile a .tflite file's bytes. `source` names the file in errors (default: `name`).
+
+    `packing`: one that the board names, so that its kernels read the weights fastest; it changes no result.
 
     Raises ModelFileError for what is no model and UnsupportedModelError for what the board does not run.
     """
@@ -135,7 +151,7 @@ def compile_model(data: bytes, name: str, source: str | None = None) -> Plan:
     lowering = Lowering(model, RULES)
     program = lowering.run()
     arena_bytes = plan_arena(program.setup, program.steps, program.inputs, program.outputs)
-    blob, counts = pack(program, name, arena_bytes)
+    blob, counts = pack(program, name, arena_bytes, packing)
     after = [0]
     for count in counts:
         after.append(after[-1] + count)
@@ -152,5 +168,8 @@ def compile_model(data: bytes, name: str, source: str | None = None) -> Plan:
         ops=_ops(program, counts, [t.name for t in lowering.tensors], [t.shape for t in lowering.tensors]),
         inputs=tuple(_info(port) for port in program.inputs),
         outputs=tuple(_info(port) for port in program.outputs),
-        places={index: _place(lowering, index, after[step], *rest) for index, (step, *rest) in program.places.items()},
+        places={
+            index: _place(lowering, index, after[step], view, kind)
+            for index, (step, view, kind) in program.places.items()
+        },
     )

@@ -30,6 +30,10 @@ class Step:
         """Every storage that it reads, writes or uses as scratch."""
         return iter(())
 
+    def in_place(self) -> tuple[View, View] | None:
+        """(target, source) of a step that may write where it reads: at one address, each element is read first."""
+        return None
+
     def overreach(self) -> int:
         """The arena must reach at least here: kernels read some bytes past the end of a row."""
         return 0

@@ -20,7 +20,7 @@ _Loop = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Copy(Step):
-    """Copies `source` to `target` (same shape), each byte XORed with `flip`."""
+    """Copies `source` to `target` (same shape), each byte XORed with `flip`; a stride may be negative or 0."""
 
     target: View
     source: View
@@ -31,6 +31,9 @@ class Copy(Step):
     def storages(self) -> Iterator[Storage]:
         yield self.target.storage
         yield self.source.storage
+
+    def in_place(self) -> tuple[View, View] | None:
+        return (self.target, self.source) if self.target.strides == self.source.strides else None
 
     def records(self, packer: Packer) -> list[list[int]]:  # noqa: ARG002
         return _copies(self)
@@ -102,20 +105,52 @@ class Lookup(Step):
         yield self.target.storage
         yield self.source.storage
 
+    def in_place(self) -> tuple[View, View] | None:
+        return self.target, self.source
+
     def records(self, packer: Packer) -> list[list[int]]:
         return [[self.target.address, self.source.address, self.source.size, packer.put(self.table)]]
 
 
+@dataclass(frozen=True)
+class Gather(Step):
+    """Copies slices of `source` [batches, outers, size, inner] picked by int32 `indices` [batches, count], clamped.
+
+    All three are dense; `inner` counts bytes.
+    """
+
+    target: View
+    source: View
+    indices: View
+    batches: int
+    outers: int
+    size: int
+    inner: int
+    kind = "gather"
+    code = 6
+
+    def storages(self) -> Iterator[Storage]:
+        yield self.target.storage
+        yield self.source.storage
+        yield self.indices.storage
+
+    def records(self, packer: Packer) -> list[list[int]]:  # noqa: ARG002
+        count = self.indices.size // self.batches
+        addresses = [view.address for view in (self.target, self.source, self.indices)]
+        return [[*addresses, self.batches, self.outers, count, self.size, self.inner]]
+
+
 def _merged(target: View, source: View) -> list[_Loop]:
-    # Dimensions from the outermost; neighbours that step evenly on both sides become one.
+    # Dimensions from the outermost, an element's bytes last; neighbours that step evenly on both sides become one.
     loops: list[_Loop] = []
-    for count, to, frm in zip(target.shape, target.strides, source.strides, strict=True):
+    for loop in (*zip(target.shape, target.strides, source.strides, strict=True), (target.item, 1, 1)):
+        count, to, frm = loop
         if count == 1:
             continue
         if loops and loops[-1][1] == to * count and loops[-1][2] == frm * count:
             loops[-1] = (loops[-1][0] * count, to, frm)
         else:
-            loops.append((count, to, frm))
+            loops.append(loop)
     return loops
 
 
@@ -124,10 +159,12 @@ def _copies(step: Copy) -> list[list[int]]:
     run = 1
     if loops and loops[-1][1] == loops[-1][2] == 1:
         run = loops.pop()[0]
-    loops = [(1, 0, 0)] * (COPY_LOOPS - len(loops)) + loops
+    loops.sort(key=lambda loop: loop[0])  # the longest innermost, where a turn costs least
     starts = [(step.target.address, step.source.address)]
-    while len(loops) > COPY_LOOPS:  # more dimensions than a record holds: one record per outermost index
+    while len(loops) > COPY_LOOPS:  # more dimensions than a record holds: one record per index of the shortest
         count, to, frm = loops.pop(0)
         starts = [(a + i * to, b + i * frm) for a, b in starts for i in range(count)]
+    loops = [(1, 0, 0)] * (COPY_LOOPS - len(loops)) + loops
     counts, targets, sources = (list(column) for column in zip(*loops, strict=True))
-    return [[a, b, *counts, run, *targets, *sources, step.flip] for a, b in starts]
+    steps = [stride & 0xFFFFFFFF for stride in (*targets, *sources)]
+    return [[a, b, *counts, run, *steps, step.flip] for a, b in starts]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bodydouble.compiler.model import Operator, Subgraph
+from bodydouble.compiler.slots import axis_of, leading
 
 if TYPE_CHECKING:
     from bodydouble.compiler.lower import Lowering
@@ -40,15 +41,19 @@ def variable_names(ctx: Lowering, graph: Subgraph) -> dict[int, str]:
     return names
 
 
-def find_streams(ctx: Lowering) -> dict[int, Stream]:
-    """The streaming buffers, by the tensor that the concatenation writes."""
-    names = variable_names(ctx, ctx.graph)
+def variable_uses(ctx: Lowering) -> dict[str, list[Operator]]:
+    """The operations of the graph that read or assign each variable."""
     uses: dict[str, list[Operator]] = {}
     for op in ctx.graph.operators:
-        if op.kind in ("READ_VARIABLE", "ASSIGN_VARIABLE") and op.inputs and op.inputs[0] in names:
-            uses.setdefault(names[op.inputs[0]], []).append(op)
+        if op.kind in ("READ_VARIABLE", "ASSIGN_VARIABLE") and op.inputs[0] in ctx.handles:
+            uses.setdefault(ctx.handles[op.inputs[0]], []).append(op)
+    return uses
+
+
+def find_streams(ctx: Lowering) -> dict[int, Stream]:
+    """The streaming buffers, by the tensor that the concatenation writes."""
     streams: dict[int, Stream] = {}
-    for name, ops in uses.items():
+    for name, ops in ctx.uses.items():
         if [op.kind for op in ops] != ["READ_VARIABLE", "ASSIGN_VARIABLE"]:
             continue
         found = _match(ctx, name, *ops)
@@ -58,8 +63,8 @@ def find_streams(ctx: Lowering) -> dict[int, Stream]:
 
 
 def _match(ctx: Lowering, name: str, read: Operator, assign: Operator) -> tuple[int, Stream] | None:
-    from bodydouble.compiler.lower import concatenation_slots  # noqa: PLC0415  -- lower imports this module
-    from bodydouble.compiler.ops_shape import slice_bounds  # noqa: PLC0415
+    from bodydouble.compiler.ops_join import concatenation_slots  # noqa: PLC0415  -- lower imports this module
+    from bodydouble.compiler.ops_slice import slice_bounds  # noqa: PLC0415
 
     if len(read.outputs) != 1 or len(assign.inputs) != 2:
         return None
@@ -81,17 +86,19 @@ def _match(ctx: Lowering, name: str, read: Operator, assign: Operator) -> tuple[
     ):
         return None
     joined = ctx.tensors[cut.inputs[0]]
+    axis = axis_of(readers[0].options["Axis"], len(joined.shape))
+    if not leading(joined.shape, axis):
+        return None  # the rows do not follow one another
     bounds = slice_bounds(ctx, cut)
-    axis = next((i for i, size in enumerate(joined.shape) if size != 1), 0)
-    row = joined.elements // joined.shape[axis]
+    row = joined.elements // joined.shape[axis] * joined.item
     whole_elsewhere = all(
         begin == 0 and count == size and step == 1
         for i, ((begin, count, step), size) in enumerate(zip(bounds, joined.shape, strict=True))
         if i != axis
     )
     begin, count, step = bounds[axis]
-    size = ctx.tensors[state].elements
-    same_types = {ctx.tensors[i].type for i in (state, kept, joined.index)} <= {"INT8"}
+    size = ctx.tensors[state].elements * joined.item
+    same_types = len({ctx.tensors[i].type for i in (state, kept, joined.index)}) == 1
     if not whole_elsewhere or step != 1 or count * row != size or not same_types:
         return None
     return joined.index, Stream(name, size, begin * row, read.index, cut.index, assign.index)

@@ -53,6 +53,39 @@ class View:
         """The same bytes in another shape; only of a contiguous view."""
         return View(self.storage, self.offset, shape, dense_strides(shape, self.item), self.item)
 
+    def cut(self, axis: int, begin: int, count: int, step: int = 1) -> View:
+        """`count` elements along `axis` from `begin`, every `step`th; a step below 0 goes backwards."""
+        return View(
+            self.storage,
+            self.offset + begin * self.strides[axis],
+            (*self.shape[:axis], count, *self.shape[axis + 1 :]),
+            (*self.strides[:axis], step * self.strides[axis], *self.strides[axis + 1 :]),
+            self.item,
+        )
+
+    def only(self, axis: int, index: int) -> View:
+        """What lies at `index` along `axis`, that dimension left out."""
+        at = self.cut(axis, index, 1)
+        return at.ordered(tuple(i for i in range(len(self.shape)) if i != axis))
+
+    def ordered(self, axes: tuple[int, ...]) -> View:
+        """The dimensions `axes` in that order; those left out have one element."""
+        shape, strides = tuple(self.shape[i] for i in axes), tuple(self.strides[i] for i in axes)
+        return View(self.storage, self.offset, shape, strides, self.item)
+
+    def repeated(self, shape: tuple[int, ...]) -> View:
+        """Its first element, again and again."""
+        return View(self.storage, self.offset, shape, (0,) * len(shape), self.item)
+
+    def same_place(self, other: View) -> bool:
+        """True when both are the same elements in the same order."""
+        return (
+            self.storage is other.storage
+            and self.offset == other.offset
+            and self.shape == other.shape
+            and all(n == 1 or a == b for n, a, b in zip(self.shape, self.strides, other.strides, strict=True))
+        )
+
 
 def dense_strides(shape: tuple[int, ...], item: int = 1) -> tuple[int, ...]:
     """Byte strides of a tensor of `item` bytes an element, stored without gaps."""
