@@ -73,8 +73,8 @@ def test_the_plain_one_compiles() -> None:
         (_one_op("SOFTMAX"), ["SOFTMAX", "'b'", "does not run"]),
         (_one_op("WHILE"), ["WHILE", "does not run"]),
         (_one_op("CUSTOM"), ["CUSTOM", "does not run"]),
-        (_one_op("LOGISTIC"), ["LOGISTIC", "1/256"]),
-        (_one_op("LOGISTIC", "INT16"), ["INT16"]),
+        (_one_op("LOGISTIC"), ["LOGISTIC", "zero point"]),
+        (_one_op("LOGISTIC", "UINT8"), ["UINT8"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
