@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.model import Operator
-from bodydouble.compiler.quantise import ACTIVATIONS, activation_range
+from bodydouble.compiler.quantise import ACTIVATIONS, INT32_MAX, RANGES, activation_range
 from bodydouble.compiler.steps_pool import CHANNELS_AT_ONCE, Pool
 from bodydouble.compiler.views import Storage
 
@@ -12,7 +12,6 @@ _SAME, _VALID = 0, 1
 STRIDE_MAX = FILTER_MAX = 1 << 12
 _SCALES_APART = 1e-6
 _SCRATCH_BYTES = 4 * CHANNELS_AT_ONCE
-_LOWEST = {"INT8": -128, "INT16": -32768}
 
 
 def _windows(ctx: Lowering, op: Operator) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -48,13 +47,13 @@ def _pool(ctx: Lowering, op: Operator, largest: bool) -> None:
     activation = op.options["FusedActivationFunction"]
     if activation not in ACTIVATIONS:
         ctx.refuse(op, f"has the fused activation {activation}")
-    lowest = _LOWEST[source.type]
-    low, high = activation_range(activation, out_q.scale, out_q.zero_point, lowest, -lowest - 1)
+    lowest, highest = RANGES[source.type]
+    low, high = activation_range(activation, out_q.scale, out_q.zero_point, lowest, highest)
     if low > high:
         ctx.refuse(op, f"clamps to {low} to {high}")
     view = ctx.view(op, 0, (source.type,))
     window = min(filters[0], view.shape[1]) * min(filters[1], view.shape[2])
-    if (1 - 2 * lowest) * window >= 1 << 31:
+    if (highest - lowest + 1) * window > INT32_MAX:
         ctx.refuse(op, f"has windows of {window} elements, whose sum does not fit 32 bits")
     if view.strides[3] != view.item and view.shape[3] != 1:
         view = ctx.dense(op, 0, (source.type,))

@@ -6,15 +6,9 @@ import math
 
 from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.model import Operator
-from bodydouble.compiler.quantise import quantize_multiplier
+from bodydouble.compiler.quantise import INT32_MAX, RANGES, Multiplier, quantize_multiplier
 from bodydouble.compiler.steps_pool import ArgMax, Largest, Loop, Sum
 from bodydouble.compiler.views import View
-
-_INT32_LIMIT = 1 << 31
-_OUTPUT_SPAN = 1 << 16  # a zero point is added after the multiplication
-_LEFT = 32  # a shift byte from here up shifts to the left before the multiplication
-_LEFT_MAX = 30
-_LOWEST = {"INT8": -128, "INT16": -32768}
 
 
 def _axes(ctx: Lowering, op: Operator) -> set[int]:
@@ -54,24 +48,20 @@ def _sum(ctx: Lowering, op: Operator, mean: bool) -> None:
     axes = _axes(ctx, op)
     q, out_q = ctx.quantisation(op, source), ctx.quantisation(op, out)
     count = math.prod(source.shape[axis] for axis in axes)
-    multiplier, shift = quantize_multiplier(q.scale / out_q.scale)
+    multiplier = quantize_multiplier(q.scale / out_q.scale)
     if mean:
         # TFLite takes the division into the multiplier, and loses what does not fit there.
-        bits = min(count.bit_length() - 1, 32, 31 + shift)
-        multiplier, shift = (multiplier << bits) // count, shift - bits
-    lowest = _LOWEST[source.type]
-    widest = max(q.zero_point - lowest, -lowest - 1 - q.zero_point)
-    if (
-        shift > _LEFT_MAX
-        or count * -lowest >= _INT32_LIMIT
-        or count * widest << max(shift, 0) >= _INT32_LIMIT - _OUTPUT_SPAN
-    ):
+        bits = min(count.bit_length() - 1, 32, 31 + multiplier.shift)
+        multiplier = Multiplier((multiplier.multiplier << bits) // count, multiplier.shift - bits)
+    lowest, highest = RANGES[source.type]
+    widest = max(q.zero_point - lowest, highest - q.zero_point)
+    if count * -lowest > INT32_MAX or not multiplier.fits(count * widest):
         ctx.refuse(op, f"has sums of {count} elements that do not fit 32 bits")
     view, target = ctx.dense(op, 0, (source.type,)), ctx.place(out)
     ctx.emit(
         Sum(
             target, view, *_loops(view, axes), (lowest - q.zero_point) * count,
-            multiplier, _LEFT + shift if shift > 0 else -shift, out_q.zero_point - lowest,
+            multiplier.multiplier, multiplier.shift_byte, out_q.zero_point - lowest,
             operator=op.index, tensor=out.index, label=op.kind.lower(),
         )
     )  # fmt: skip

@@ -14,6 +14,7 @@ from bodydouble.compiler import (
     ops_reduce,
     ops_shape,
     ops_slice,
+    ops_soft,
     ops_state,
     ops_unary,
 )
@@ -36,6 +37,7 @@ RULES: Mapping[str, Rule] = {
     **ops_reduce.RULES,
     **ops_shape.RULES,
     **ops_slice.RULES,
+    **ops_soft.RULES,
     **ops_state.RULES,
     **ops_unary.RULES,
 }
