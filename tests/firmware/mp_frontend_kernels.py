@@ -9,24 +9,67 @@ tier, name = sys.argv[1:3]
 kernels = __import__("coproc.audio.frontend_" + tier, None, None, ("kernels",))
 kernel = getattr(kernels, name)
 words = kernels.words
+hann, twiddles = words(tables.HANN), words(tables.TWIDDLES)
 sines, weights = words(tables.SINES), words(tables.WEIGHTS)
 gains, logs = words(tables.GAINS), words(tables.LOGS)
 sink = sys.stdout.buffer
 
-case = array("i", bytes(4 * {"energies": 512, "channels": 257, "reduce_noise": 80, "gain_and_log": 80}[name]))
+SIZES = {
+    "take": 801,
+    "window": 480,
+    "transform": 513,
+    "energies": 512,
+    "channels": 257,
+    "reduce_noise": 80,
+    "gain_and_log": 80,
+}
+case = array("i", bytes(4 * SIZES[name]))
+history = array("h", bytes(2 * 480))
+samples = array("h", bytes(2 * 320))
+windowed = array("h", bytes(2 * 512))
 spectrum = array("h", bytes(2 * 512))
+out = array("i", bytes(4 * 512))
 energy = array("i", bytes(4 * 256))
 signal = array("i", bytes(4 * 40))
 noise = array("i", bytes(4 * 40))
 features = array("H", bytes(2 * 40))
 
+
+def unbiased(value):
+    # The viper tier keeps the spectrum biased by 32768, and this is its own inverse.
+    if tier == "viper":
+        value += 32768 if value < 0 else -32768
+    return value
+
+
 while sys.stdin.buffer.readinto(case):
-    if name == "energies":
+    if name == "take":
+        for i in range(480):
+            history[i] = case[i]
+        for i in range(320):
+            samples[i] = case[480 + i]
+        kernel(history, samples, case[800])
+        for i in range(480):
+            out[i] = history[i]
+        sink.write(memoryview(out)[:480])
+    elif name == "window":
+        for i in range(480):
+            history[i] = case[i]
+        shift = kernel(history, hann, windowed)
+        for i in range(480):
+            out[i] = windowed[i]
+        out[480] = shift
+        sink.write(memoryview(out)[:481])
+    elif name == "transform":
         for i in range(512):
-            value = case[i]
-            if tier == "viper":  # keeps the spectrum biased by 32768
-                value += 32768 if value < 0 else -32768
-            spectrum[i] = value
+            windowed[i] = case[i]
+        kernel(windowed, case[512], tables.REVERSAL, twiddles, spectrum)
+        for i in range(512):
+            out[i] = unbiased(spectrum[i])
+        sink.write(out)
+    elif name == "energies":
+        for i in range(512):
+            spectrum[i] = unbiased(case[i])
         kernel(spectrum, sines, energy)
         sink.write(energy)
     elif name == "channels":

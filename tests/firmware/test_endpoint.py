@@ -16,12 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import pymicro
+from support.asm import M0, run_build
 from support.micropython import ROOT, run_micropython
 from support.utterances import CONDITIONS, HELD_OUT, Utterance, generate, noise, to_pcm
 
 SCRIPT = ROOT / "tests" / "firmware" / "mp_endpoint.py"
 NONE, ONSET, END, NOTHING, LONGEST = range(5)
-TIERS = ("viper", "bytecode")
+BUILDS = [
+    ("viper", 64),
+    ("bytecode", 64),
+    *(pytest.param(tier, 32, marks=pytest.mark.micropython32) for tier in ("asm", "viper", "bytecode")),
+]
 ROLL = 30  # blocks of pre-roll and of post-roll
 SETTLED = 120  # frames before anything happens
 
@@ -46,7 +51,7 @@ def decide(
     with path.open("wb") as file:
         for frames, arm in recordings:
             file.write(struct.pack("<ii", len(frames), arm) + frames.astype("<u2").tobytes())
-    printed = run_micropython(SCRIPT, tier, path, json.dumps(options), bits=bits).decode()
+    printed = run_build(SCRIPT, tier, path, json.dumps(options), bits=bits).decode()
     return [Verdict(*map(int, line.split())) for line in printed.splitlines()]
 
 
@@ -220,11 +225,10 @@ def reference_level(frames: Frames) -> npt.NDArray[np.int64]:
     return np.asarray(patches.max(1), np.int64)
 
 
-@pytest.mark.parametrize("bits", [64, pytest.param(32, marks=pytest.mark.micropython32)])
-def test_tiers_agree_and_equal_the_definition(tmp_path, bits):
-    recordings = random_recordings(12, 7)
-    verdicts = decide(tmp_path, recordings, "viper", bits)
-    assert decide(tmp_path, recordings, "bytecode", bits) == verdicts
+@pytest.mark.parametrize(("tier", "bits"), [*BUILDS, ("asm", M0)])
+def test_every_tier_equals_the_definition(tmp_path, tier, bits):
+    recordings = random_recordings(1 if bits == M0 else 12, 7)
+    verdicts = decide(tmp_path, recordings, tier, bits)
     for (frames, _), verdict in zip(recordings, verdicts, strict=True):
         check = 0
         for level in reference_level(frames).tolist():
@@ -233,8 +237,7 @@ def test_tiers_agree_and_equal_the_definition(tmp_path, bits):
     assert END in {verdict.code for verdict in verdicts}
 
 
-@pytest.mark.parametrize("bits", [64, pytest.param(32, marks=pytest.mark.micropython32)])
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(("tier", "bits"), BUILDS)
 def test_a_hop_allocates_nothing(tier, bits):
     script = ROOT / "tests" / "firmware" / "mp_endpoint_heap.py"
     lines = run_micropython(script, tier, bits=bits).decode().split("\n")[:3]

@@ -1,4 +1,4 @@
-"""The front end equals `pymicro-features` bit for bit, on both tiers and both word sizes, and allocates nothing."""
+"""The front end equals `pymicro-features` bit for bit, on every tier and both word sizes, and allocates nothing."""
 
 from __future__ import annotations
 
@@ -25,13 +25,19 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.asm import M0, run_build
 from support.micropython import FIRMWARE, ROOT, run_micropython
 from support.pymicro import features
 
 HERE = Path(__file__).parent
 Samples = npt.NDArray[np.int16]
 HOP = 160
-BITS = [64, pytest.param(32, marks=pytest.mark.micropython32)]
+BUILDS = [
+    ("viper", 64),
+    ("bytecode", 64),
+    ("asm", M0),
+    *(pytest.param(tier, 32, marks=pytest.mark.micropython32) for tier in ("asm", "viper", "bytecode")),
+]
 
 
 def _tool() -> ModuleType:
@@ -72,7 +78,7 @@ def actual(recordings: Sequence[Samples], tier: str, bits: int, firmware: Path =
         struct.pack("<I", len(samples) // HOP) + samples[: len(samples) // HOP * HOP].astype("<i2").tobytes()
         for samples in recordings
     )
-    out = run_micropython(HERE / "mp_frontend.py", tier, bits=bits, path=firmware, stdin=stdin, timeout_s=3000)
+    out = run_build(HERE / "mp_frontend.py", tier, bits=bits, path=firmware, stdin=stdin, timeout_s=3000)
     return np.frombuffer(out, dtype="<u2").reshape(-1, 40)
 
 
@@ -178,12 +184,12 @@ FAMILIES: list[Family] = [
 ]  # fmt: skip
 
 
-def synthetic(seed: int, hops: int) -> Iterator[Samples]:
-    """Recordings that add up to about `hops` hops, every family in turn, some changing family in the middle."""
+def synthetic(seed: int, hops: int, first: int = 100) -> Iterator[Samples]:
+    """Recordings that add up to about `hops` hops: `first` hops of each family, then all lengths and mixtures."""
     rng = np.random.default_rng(seed)
     turn = 0
     while hops > 0:
-        length = int(rng.integers(20, 160)) if turn >= len(FAMILIES) else 100
+        length = int(rng.integers(20, 160)) if turn >= len(FAMILIES) else first
         parts = [FAMILIES[turn % len(FAMILIES)](rng, length * HOP)]
         if turn >= len(FAMILIES) and rng.random() < 0.5:
             parts.append(FAMILIES[int(rng.integers(len(FAMILIES)))](rng, length * HOP))
@@ -206,31 +212,41 @@ def speech() -> list[Samples]:
     return recordings
 
 
-@pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+@pytest.mark.parametrize(("tier", "bits"), BUILDS)
 def test_every_frame_of_every_kind_of_signal_equals_the_golden_reference(
     firmware: Path, tier: str, bits: int, soak: bool
 ) -> None:
-    hops = {("viper", 64): 24_000, ("viper", 32): 8_000, ("bytecode", 64): 2_500, ("bytecode", 32): 600}[tier, bits]
+    hops = {
+        ("viper", 64): 24_000, ("bytecode", 64): 2_500,
+        ("asm", 32): 8_000, ("viper", 32): 8_000, ("bytecode", 32): 600, ("asm", M0): 56,
+    }[tier, bits]  # fmt: skip
     if soak:
         hops *= 25
     total = seed = 0
     while total < hops * 40:
-        total += compare(list(synthetic(seed, min(hops, 24_000))), tier, bits, firmware)
+        length = 6 if bits == M0 else 100
+        total += compare(list(synthetic(seed, min(max(hops, 14 * length), 24_000), length)), tier, bits, firmware)
         seed += 1
     print(f"{total:,} values equal on {tier}, {bits}-bit")
 
 
-@pytest.mark.parametrize("bits", BITS)
-def test_speech_equals_the_golden_reference(firmware: Path, bits: int, soak: bool) -> None:
+@pytest.mark.parametrize(
+    ("tier", "bits"),
+    [
+        ("viper", 64),
+        ("bytecode", 64),
+        pytest.param("asm", 32, marks=pytest.mark.micropython32),
+        pytest.param("viper", 32, marks=pytest.mark.micropython32),
+    ],
+)
+def test_speech_equals_the_golden_reference(firmware: Path, tier: str, bits: int, soak: bool) -> None:
     recordings = speech()
     assert recordings, "the project holds no recordings"
-    values = compare(recordings if soak else recordings[:40], "viper", bits, firmware)
-    print(f"{values:,} values of speech equal on viper, {bits}-bit")
-    few = recordings if soak else [samples[: 16000 * 2] for samples in recordings[:6]]
-    if bits == 64:
-        values = compare(few, "bytecode", bits, firmware)
-        print(f"{values:,} values of speech equal on bytecode, {bits}-bit")
+    if not soak:
+        seconds, count = (2, 6) if tier == "bytecode" else (600, 40)
+        recordings = [samples[: 16000 * seconds] for samples in recordings[:count]]
+    values = compare(recordings, tier, bits, firmware)
+    print(f"{values:,} values of speech equal on {tier}, {bits}-bit")
 
 
 @settings(max_examples=25, deadline=None)
@@ -267,10 +283,9 @@ def test_reset_equals_fresh_at_any_moment(firmware: Path, tier: str) -> None:
     compare(recordings, tier, 64, firmware)
 
 
-@pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+@pytest.mark.parametrize(("tier", "bits"), BUILDS)
 def test_every_feature_is_quantised_as_the_two_formulas_say(tier: str, bits: int) -> None:
-    got = np.frombuffer(run_micropython(HERE / "mp_frontend_quantize.py", tier, bits=bits), np.int8).reshape(2, -1)
+    got = np.frombuffer(run_build(HERE / "mp_frontend_quantize.py", tier, bits=bits), np.int8).reshape(2, -1)
     raw = np.arange(65536)
     esphome = np.clip((raw * 256 + 333) // 666 - 128, -128, 127)
     assert np.array_equal(got[0], esphome)
@@ -290,7 +305,12 @@ def test_every_feature_is_quantised_as_the_two_formulas_say(tier: str, bits: int
 @pytest.mark.parametrize(
     ("tier", "bits"),
     # On 32 bits the bytecode tier's products outgrow a small integer, which then lives on the heap.
-    [("viper", 64), ("bytecode", 64), pytest.param("viper", 32, marks=pytest.mark.micropython32)],
+    [
+        ("viper", 64),
+        ("bytecode", 64),
+        pytest.param("asm", 32, marks=pytest.mark.micropython32),
+        pytest.param("viper", 32, marks=pytest.mark.micropython32),
+    ],
 )
 def test_a_thousand_hops_allocate_nothing(tier: str, bits: int) -> None:
     assert run_micropython(HERE / "mp_frontend_heap.py", tier, bits=bits) == b"0\n"

@@ -133,17 +133,27 @@ def test_the_tiers_agree_on_everything_but_time() -> None:
 
 
 @pytest.mark.micropython32
-def test_a_32_bit_board_gives_the_same_bits_and_allocates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tier", ["asm", "viper"])
+def test_a_32_bit_board_gives_the_same_bits_and_allocates_nothing(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (interpreter,) = micropython_command(32)
     recordings = [DEMO / "01-kitchen-light.flac", DEMO / "03-near-miss.flac"]
     here = play(recordings, wake=("alexa", "okay_nabu"))
     monkeypatch.setenv("BODYDOUBLE_MICROPYTHON", interpreter)
-    there = play(recordings, wake=("alexa", "okay_nabu"))
+    there = play(recordings, wake=("alexa", "okay_nabu"), tier=tier)
     assert there.board["micropython"] != here.board["micropython"], "the other interpreter ran"
+    assert there.board["tier"] == tier
+    assert there.wakes
     assert there.digest == here.digest
     assert there.wakes == here.wakes
     assert settled(there) == settled(here)
-    assert audit(["alexa", "okay_nabu"], hops=1000)["bytes"] == 0
+    assert audit(["alexa", "okay_nabu"], hops=1000, tier=tier)["bytes"] == 0
+
+
+@pytest.mark.micropython32
+def test_a_thumb_board_takes_the_assembler_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BODYDOUBLE_MICROPYTHON", *micropython_command(32))
+    with open_board("unix") as board:
+        assert board.info["tier"] == "asm"
 
 
 def test_two_models_run_in_a_heap_like_a_picos_and_hops_allocate_nothing() -> None:
