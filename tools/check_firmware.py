@@ -79,7 +79,8 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 
 def _asm_modules(firmware: Path) -> list[str]:
-    return [".".join(path.relative_to(firmware).with_suffix("").parts) for path in firmware.rglob("*_asm.py")]
+    modules = [path.relative_to(firmware).with_suffix("") for path in firmware.rglob("*_*.py")]
+    return [".".join(module.parts) for module in modules if module.name.endswith(("_asm", "_dsp"))]
 
 
 def check(arguments: list[str], firmware: Path = ROOT / "firmware") -> subprocess.CompletedProcess[str]:

@@ -62,6 +62,7 @@ class Control:
         reply["machine"] = app.port.MACHINE
         reply["micropython"] = ".".join([str(part) for part in implementation[1] if part != ""])
         reply["tier"] = app.tier.name
+        reply["packings"] = sorted(app.tier.nn.TABLES)
         reply["heap_free"] = app.stats.heap()
         reply["heap_total"] = gc.mem_free() + gc.mem_alloc()
         reply["words"] = [word.name for word in app.wake.words]

@@ -9,7 +9,7 @@ _MODULES = {
         "coproc.audio.ring_asm",
         "coproc.audio.frontend_asm",
         "coproc.audio.endpoint_asm",
-        "coproc.nn.kernels_viper",
+        "coproc.nn.kernels_asm",
         "coproc.link_viper",
     ),
     "viper": (

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bodydouble.compiler import Plan, compile_model
+from bodydouble.compiler.packing import COLUMNS, PAIRS, ROWS
 from support import nn, pymicro
 from support.graphs import RandomGraph
 from support.micropython import ROOT
@@ -233,3 +234,66 @@ def test_limbs_on_64_bits(tmp_path: Path) -> None:
     usual = nn.run_on_board([nn.BoardJob(plan, inputs) for _, _, plan, inputs in jobs], "viper")
     for (name, _, _, _), a, b in zip(jobs, forced, usual, strict=True):
         assert np.array_equal(a.outputs, b.outputs), name
+
+
+def _packed(jobs: list[Job], packing: int) -> list[Job]:
+    return [(name, data, compile_model(data, name, packing=packing), inputs) for name, data, _, inputs in jobs]
+
+
+# The assembler's kernels are one body per packing: viper's, ARMv6-M's, those of the DSP extension.
+assembler = pytest.mark.parametrize("packing", [COLUMNS, PAIRS])
+
+
+@pytest.mark.micropython32
+@assembler
+def test_wake_models_in_assembler(packing: int, spoken: NDArray[np.int8], soak: bool) -> None:
+    count = 1000 if soak else 40
+    jobs = [_job(name, _random(count, seed)) for seed, name in enumerate(MODELS)]
+    jobs += [_job(name, spoken[100 : 100 + 8 * count]) for name in MODELS]
+    found = _check(_packed(jobs, packing), "asm", 32, trace=True, resets=(10,))
+    assert found.values > 1_000_000
+
+
+@pytest.mark.micropython32
+@pytest.mark.parametrize(
+    ("packing", "seeds"), [(ROWS, range(400, 420)), (COLUMNS, range(420, 480)), (PAIRS, range(480, 540))]
+)
+def test_random_graphs_in_assembler(packing: int, seeds: range, soak: bool) -> None:
+    if soak:
+        seeds = range(seeds.start, seeds.start + 100 * len(seeds), 6)
+    found = _check(_packed(_graphs(seeds), packing), "asm", 32, trace=True, resets=(4,))
+    assert found.values > 20_000
+
+
+@pytest.mark.micropython32
+@assembler
+def test_requantisation_in_assembler(packing: int) -> None:
+    _check(_packed(_requantisation_jobs(), packing), "asm", 32, trace=False)
+
+
+def _dense(depth: int, channels: int, zero: int, seed: int) -> Job:
+    # Sums as large as they get: only extreme weights, then extreme inputs among others.
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder()
+    x = b.tensor((2, depth), 1.0, int(rng.choice([-128, 127, 0])))
+    weights = rng.choice([-128, 127], (channels, depth)).astype(np.int8)
+    weights[0] = 127
+    weights[-1] = -128
+    w = b.tensor((channels, depth), 1.0, zero, data=weights)
+    y = b.tensor((2, channels), float(depth * 128), 3)
+    b.op("FULLY_CONNECTED", [x, w], [y])
+    data = b.build([x], [y])
+    inputs = np.stack(
+        [np.full((2, depth), 127), np.full((2, depth), -128), rng.choice([-128, 127], (2, depth)),
+         rng.integers(-128, 128, (2, depth))]
+    ).astype(np.int8)  # fmt: skip
+    return f"dense {depth} {channels}", data, compile_model(data, "m"), inputs
+
+
+@pytest.mark.micropython32
+@pytest.mark.parametrize("packing", [ROWS, COLUMNS, PAIRS])
+def test_largest_sums_in_assembler(packing: int) -> None:
+    """Windows of all depths around what fits a sum of 24 bits, and blocks of channels that are not whole."""
+    depths = (1, 3, 4, 5, 251, 252, 253, 256, 260, 504, 508, 1000)
+    jobs = [_dense(d, 1 + (i + d) % 9, (0, -128, 127, 5)[i % 4], i) for i, d in enumerate(depths * 2)]
+    _check(_packed(jobs, packing), "asm", 32, trace=False)

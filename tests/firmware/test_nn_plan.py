@@ -93,8 +93,7 @@ for bad, why in (
     except check.PlanError as error:
         assert why in str(error), (why, str(error))
 class Other:
-    PACKINGS = (9,)
-    MODULES = kernels_viper.MODULES
+    TABLES = {{9: (kernels_viper.MODULES,)}}
 try:
     plan.load(blob, Other)
 except check.PlanError as error:

@@ -6,7 +6,6 @@ every offset.
 """
 
 TIER = "bytecode"
-PACKINGS = (1,)
 # By family (coproc.nn.check.FAMILIES): the module that holds its kernels, imported when a plan needs it.
 MODULES = (
     "move_bytecode",
@@ -18,3 +17,5 @@ MODULES = (
     "soft_bytecode",
     "recurrent_bytecode",
 )
+# By packing of the weights: such tables, of which the first that has a kernel for a record counts.
+TABLES = {1: (MODULES,)}

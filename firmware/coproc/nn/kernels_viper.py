@@ -10,7 +10,6 @@ The first two names of a viper function live in registers, hence the pointers of
 """
 
 TIER = "viper"
-PACKINGS = (1,)
 # By family (coproc.nn.check.FAMILIES): the module that holds its kernels, imported when a plan needs it.
 MODULES = (
     "move_viper",
@@ -22,3 +21,5 @@ MODULES = (
     "soft_viper",
     "recurrent_viper",
 )
+# By packing of the weights: such tables, of which the first that has a kernel for a record counts.
+TABLES = {1: (MODULES,)}

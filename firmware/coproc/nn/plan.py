@@ -46,7 +46,7 @@ class Tensor:
 class Model:
     """A loaded plan. `invoke` allocates nothing; build one with `load`."""
 
-    def __init__(self, blob, kernels, name, arena_bytes, setup, ops, tensors, inputs, macs):
+    def __init__(self, blob, tables, name, arena_bytes, setup, ops, tensors, inputs, macs):
         self.name = name
         self.macs = macs
         self.arena_bytes = arena_bytes
@@ -56,9 +56,9 @@ class Model:
         self._blob = blob
         self._setup = setup
         self.op_count = len(ops)
-        self._kernels = tuple([_body(kernels, kind) for kind, _ in ops])
+        self._kernels = tuple([_body(tables, kind) for kind, _ in ops])
         self._records = tuple([at for _, at in ops])
-        self._setup_kernels = tuple([_body(kernels, kind) for kind, _ in setup])
+        self._setup_kernels = tuple([_body(tables, kind) for kind, _ in setup])
         self.inputs = tensors[:inputs]
         self.outputs = tensors[inputs:]
         view = memoryview(arena)
@@ -97,9 +97,16 @@ class Model:
         return (self.arena[self._output_at] ^ flip) - flip
 
 
-def _body(kernels, kind):
-    # The tier's kernel for records of this kind.
-    return part(kernels.MODULES[kind >> 4], "KERNELS")[kind & 15]
+def _body(tables, kind):
+    # The tier's kernel for records of this kind: the first that one of its tables of modules leads to.
+    family = kind >> 4
+    number = kind & 15
+    for modules in tables:
+        if family < len(modules):
+            kernels = part(modules[family], "KERNELS")
+            if number < len(kernels):
+                return kernels[number]
+    return refuse("operation %d has no kernel here" % kind)
 
 
 def _records(checker, at, count):
@@ -139,7 +146,7 @@ def load(blob, kernels):
         setup_count,
         macs,
     ) = struct.unpack_from("<12I", blob, HASHED_FROM)
-    if packing not in kernels.PACKINGS:
+    if packing not in kernels.TABLES:
         refuse("packed for other kernels (%d)" % packing)
     if not 0 < arena_bytes <= check.ARENA_BYTES_MAX:
         refuse("an arena of %d bytes" % arena_bytes)
@@ -156,4 +163,4 @@ def load(blob, kernels):
     setup = _records(checker, setup_at, setup_count)
     ops = _records(checker, ops_at, op_count)
     tensors = [Tensor(checker, tensors_at + TENSOR_BYTES * i) for i in range(inputs + outputs)]
-    return Model(blob, kernels, name, arena_bytes, setup, ops, tensors, inputs, macs)
+    return Model(blob, kernels.TABLES[packing], name, arena_bytes, setup, ops, tensors, inputs, macs)

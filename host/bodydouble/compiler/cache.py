@@ -1,4 +1,4 @@
-"""Compiled plans, kept by content: the model's hash, its name, and the compiler that made the plan.
+"""Compiled plans, kept by content: the model's hash, its name, the packing, and the compiler that made the plan.
 
 An entry is one file: the hex sha256 of the rest, a line of JSON, the plan. One that is damaged is made again.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bodydouble.compiler.errors import ModelFileError
+from bodydouble.compiler.packing import ROWS
 from bodydouble.compiler.plan import COMPILER_VERSION, OpInfo, Place, Plan, TensorInfo, compile_model
 from bodydouble.compiler.reader import MODEL_BYTES_MAX
 from bodydouble.resources import cache_dir as default_cache_dir
@@ -68,21 +69,23 @@ def _unpack(entry: bytes) -> Plan | None:
     return Plan(blob=blob, **meta)
 
 
-def load_plan(path: str | Path, cache_dir: Path | None = None, name: str | None = None) -> Plan:
+def load_plan(path: str | Path, cache_dir: Path | None = None, name: str | None = None, packing: int = ROWS) -> Plan:
     """The plan of the model at `path`, compiled now or earlier; the board calls it `name` (default: the file's stem).
+
+    `packing` is one that the board names (`best_packing`).
 
     Raises ModelFileError and UnsupportedModelError.
     """
     path = Path(path)
     name = name or path.stem
     data = _read(path)
-    key = hashlib.sha256(b"\0".join((_compiler_digest().encode(), name.encode(), data))).hexdigest()
+    key = hashlib.sha256(b"\0".join((_compiler_digest().encode(), name.encode(), bytes([packing]), data))).hexdigest()
     entry = (cache_dir or default_cache_dir() / "plans") / f"{key}.plan"
     try:
         plan = _unpack(entry.read_bytes())
     except OSError:
         plan = None
     if plan is None:
-        plan = compile_model(data, name, str(path))
+        plan = compile_model(data, name, str(path), packing)
         write_atomically(entry, _pack(plan))
     return plan

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Sequence
 
 from bodydouble.compiler.model import TYPE_CODES
+from bodydouble.compiler.packing import ROWS
 from bodydouble.compiler.steps import Port, Program, Step
 
 MAGIC = b"BDPL"
@@ -14,13 +15,13 @@ VERSION = 2
 HEADER_BYTES = 96
 HASHED_FROM = 48
 NAME_BYTES_MAX = 64
-PACKING = 1  # rows padded to 4 with the zero point, depthwise weights in blocks of 8 channels
 
 
 class Packer:
     """Collects records, then what they point at; equal data is stored once."""
 
-    def __init__(self) -> None:
+    def __init__(self, packing: int) -> None:
+        self.packing = packing
         self.data = bytearray()
         self._known: dict[tuple[bytes, int], int] = {}
         self.base = 0  # where `data` will lie in the plan
@@ -46,8 +47,8 @@ def _port(port: Port) -> bytes:
     return head + struct.pack("<fi", port.scale, port.zero_point)
 
 
-def pack(program: Program, name: str, arena_bytes: int) -> tuple[bytes, list[int]]:
-    """The whole plan, and for each step how many records it became."""
+def pack(program: Program, name: str, arena_bytes: int, packing: int = ROWS) -> tuple[bytes, list[int]]:
+    """The whole plan, weights in that packing, and for each step how many records it became."""
     # Two rounds: the first finds how long the records are, the second knows where their data lies.
     counts: list[int] = []
     setup_count = 0
@@ -61,10 +62,10 @@ def pack(program: Program, name: str, arena_bytes: int) -> tuple[bytes, list[int
             written += [_record(step.code, words) for words in mine]
         return written
 
-    packer = Packer()
+    packer = Packer(packing)
     for _ in range(2):
         base = packer.base
-        packer = Packer()
+        packer = Packer(packing)
         packer.base = base
         setup = records(packer, program.setup)
         setup_count = len(setup)
@@ -80,7 +81,7 @@ def pack(program: Program, name: str, arena_bytes: int) -> tuple[bytes, list[int
     total = packer.base + len(packer.data)
     macs = sum(step.macs for step in program.steps)
     fields = struct.pack(
-        "<12I", PACKING, arena_bytes, name_at, len(raw_name), ops_at, len(ops), ports_at,
+        "<12I", packing, arena_bytes, name_at, len(raw_name), ops_at, len(ops), ports_at,
         len(program.inputs), len(program.outputs), setup_at, setup_count, macs,
     )  # fmt: skip
     body = fields + b"".join(setup) + b"".join(ops) + ports + bytes(packer.data)

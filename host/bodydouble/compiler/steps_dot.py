@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bodydouble.compiler.packing import conv_weights, depthwise_weights
 from bodydouble.compiler.steps import Step
 from bodydouble.compiler.views import Storage, View
 
@@ -51,6 +52,13 @@ class Window:
     tap_step_y: int
     taps_x: int
     tap_step_x: int
+
+    @property
+    def along_x(self) -> Window:
+        """The same with its taps in one row where they are one column: kernels are fastest along a row."""
+        if self.taps_x > 1:
+            return self
+        return replace(self, taps_y=1, tap_step_y=0, taps_x=self.taps_y, tap_step_x=self.tap_step_y)
 
 
 @dataclass(frozen=True)
@@ -98,8 +106,8 @@ class Conv(Step):
             self.source.address, self.target.address, w.rows, w.columns, w.row_step, w.column_step,
             w.taps_y, w.tap_step_y, w.taps_x, w.tap_step_x, self.piece, self.gather.offset if self.gather else 0,
             self.depth, int(self.weights.shape[0]), self.out_row_step, self.out_column_step,
-            packer.put(self.weights.tobytes()), *self.requantisation.put(packer), self.weight_zero,
-            self.requantisation.clamps,
+            packer.put(conv_weights(self.weights, packer.packing)), *self.requantisation.put(packer),
+            self.weight_zero, self.requantisation.clamps,
         ]]  # fmt: skip
 
     @property
@@ -141,12 +149,13 @@ class Depthwise(Step):
         return w.rows * w.columns * w.taps_y * w.taps_x * self.channels
 
     def records(self, packer: Packer) -> list[list[int]]:
-        w = self.window
+        w = self.window.along_x
         return [[
             self.source.address, self.target.address, w.rows, w.columns, w.row_step, w.column_step,
             w.taps_y, w.tap_step_y, w.taps_x, w.tap_step_x, self.channels,
             self.out_row_step, self.out_column_step, self.out_channel_step, self.scratch.offset,
-            packer.put(self.weights.tobytes()), *self.requantisation.put(packer), self.requantisation.clamps,
+            packer.put(depthwise_weights(self.weights, self.channels, packer.packing)),
+            *self.requantisation.put(packer), self.requantisation.clamps,
         ]]  # fmt: skip
 
     @property

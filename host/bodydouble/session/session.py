@@ -126,12 +126,14 @@ class Session:
 
     def _open(self) -> None:
         from bodydouble.compiler.cache import load_plan  # noqa: PLC0415 - only when something is loaded
+        from bodydouble.compiler.packing import best_packing  # noqa: PLC0415 - as above
 
         if self._cloud.kind == "none":
             self._cloud.check()
         else:
             self._answering()
-        plans = [load_plan(word.path) for word in self._words]
+        packing = best_packing(self.board.info.get("packings", ()))
+        plans = [load_plan(word.path, packing=packing) for word in self._words]
         self._player.load((word, plan.blob, plan.arena_bytes) for word, plan in zip(self._words, plans, strict=True))
         for word, plan in zip(self._words, plans, strict=True):
             self._plans[word.name] = {
