@@ -1,12 +1,13 @@
-"""Where somebody speaks in a clean recording: silero-vad says that it is speech, the loudness where it begins and ends.
+"""Where somebody speaks in a clean recording: silero-vad says whether, the loudness exactly when.
 
-silero-vad's chunks are 32 ms long and it keeps saying yes for a while; the loudness of clean speech has neither fault,
-but takes a breath or an engine's click for a word. The two together are the truth that the model learns.
+silero-vad's chunks are 32 ms long and it keeps saying yes for a while; the loudness of clean speech has neither
+fault, but takes a breath or an engine's click for a word. The two together are the truth that the model learns.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +20,24 @@ REACH_BLOCKS = 7  # how far around such a chunk loud blocks belong to it
 BRIDGED_BLOCKS = 12  # a stop or a soft consonant: shorter gaps are speech
 
 _CHUNK = 512  # samples that silero-vad takes at a time
+_SILENCE_BLOCKS = 16
 
 
 def speech_blocks(clean: Samples) -> npt.NDArray[np.bool_]:
     """For each whole block of 10 ms of `clean` (16 kHz, full scale 1.0) whether it is speech."""
     power = block_power(clean)
     loud = power >= max(power.max(initial=0.0) * 10 ** (-LOUD_DB / 10), 1e-9)
-    return bridged(loud & probable_blocks(clean)[: loud.size], BRIDGED_BLOCKS)
+    return bridged(loud & _probable_blocks(clean)[: loud.size], BRIDGED_BLOCKS)
 
 
-def probable_blocks(clean: Samples) -> npt.NDArray[np.bool_]:
-    """For each block, a started one too, whether silero-vad hears speech around it."""
-    said = np.repeat(probabilities(clean) >= PROBABLE, _CHUNK)
+def _probable_blocks(clean: Samples) -> npt.NDArray[np.bool_]:
+    """For each block, a started one too, whether silero-vad hears speech near it. Silence surrounds `clean`."""
     blocks = -(-clean.size // BLOCK)
-    said = np.pad(said, (0, max(0, blocks * BLOCK - said.size)))[: blocks * BLOCK].reshape(blocks, BLOCK).any(axis=1)
-    return np.convolve(said, np.ones(2 * REACH_BLOCKS + 1), "same") > 0.5
+    silence = np.zeros(_SILENCE_BLOCKS * BLOCK, np.float32)
+    said = np.repeat(probabilities(np.concatenate([silence, clean, silence])) >= PROBABLE, _CHUNK)
+    said = said[: said.size // BLOCK * BLOCK].reshape(-1, BLOCK).any(axis=1)
+    near = np.convolve(said, np.ones(2 * REACH_BLOCKS + 1), "same") > 0.5
+    return near[_SILENCE_BLOCKS : _SILENCE_BLOCKS + blocks]
 
 
 def probabilities(clean: Samples) -> npt.NDArray[np.float64]:
@@ -49,7 +53,7 @@ def bridged(blocks: npt.NDArray[np.bool_], longest: int) -> npt.NDArray[np.bool_
     """`blocks` with the gaps of at most `longest` filled; what lies before the first and behind the last stays."""
     filled = blocks.copy()
     spoken = np.flatnonzero(blocks)
-    for before, after in zip(spoken, spoken[1:], strict=False):
+    for before, after in pairwise(spoken):
         if after - before <= longest + 1:
             filled[before:after] = True
     return filled
