@@ -70,7 +70,7 @@ def test_the_plain_one_compiles() -> None:
         (_conv(strideH=2), ["CONV_2D", "the_output", "rows"]),
         (_conv(fusedActivationFunction=4), ["CONV_2D", "activation 4"]),
         (_conv(bias=2**31 - 1), ["CONV_2D", "32 bits"]),
-        (_one_op("SOFTMAX"), ["SOFTMAX", "'b'", "does not run"]),
+        (_one_op("L2_NORMALIZATION"), ["L2_NORMALIZATION", "'b'", "does not run"]),
         (_one_op("WHILE"), ["WHILE", "does not run"]),
         (_one_op("CUSTOM"), ["CUSTOM", "does not run"]),
         (_one_op("LOGISTIC"), ["LOGISTIC", "zero point"]),

@@ -29,7 +29,7 @@ def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:
     """Windows, strides, paddings, axes, scales and zero points of all kinds; every tensor is compared."""
     if soak:
         seeds = range(seeds.start, seeds.start + 60 * len(seeds))
-    assert families.check(families.graphs(seeds, FAMILIES), tier, bits) > 10_000
+    assert families.check(families.graphs(seeds, FAMILIES), tier, bits) > 3000
 
 
 def _pool(kind: str, shape: tuple[int, ...], window: int, activation: int, op: str, zero: int = 0) -> bytes:
