@@ -194,8 +194,8 @@ def halfwords(rng: np.random.Generator) -> Case:
 
 def quiet(rng: np.random.Generator) -> Case:
     """Samples of any small level, silence too, and now and then the one that a window's maximum overlooks."""
-    level = 2 ** int(rng.integers(0, 15))
-    case = [int(v) for v in rng.integers(-level, level, 480)]
+    level = 2 ** int(rng.integers(0, 15)) if rng.random() < 0.9 else 0
+    case = [int(v) for v in rng.integers(-level, level + 1, 480)]
     if rng.random() < 0.5:
         case[int(rng.integers(480))] = -32768
     return case
