@@ -7,9 +7,12 @@ from array import array
 from pathlib import Path
 
 import numpy as np
+import pymicro_wakeword
 import pytest
 
-from support.asm import asm_modules, cycles_of_a_hop
+from bodydouble.compiler import compile_model
+from bodydouble.compiler.packing import COLUMNS
+from support.asm import asm_modules, cycles_of_a_hop, cycles_of_an_inference
 from support.thumb import FaultError, Function, NotArmv6mError, functions
 
 RETURN = 0xBDF2  # pop {r1, r4-r7, pc}, as every function of MicroPython's ends
@@ -103,3 +106,17 @@ def test_a_hop_leaves_a_pico_time_for_the_rest() -> None:
     total = sum(cycles.values())
     print({name: round(count) for name, count in cycles.items()}, f"{total:,.0f} cycles, {total / 125_000:.2f} ms")
     assert total < 85_000
+
+
+def test_a_wake_model_leaves_a_pico_time_for_the_rest() -> None:
+    data = (Path(pymicro_wakeword.__file__).parent / "models" / "alexa.tflite").read_bytes()
+    plan = compile_model(data, "alexa", packing=COLUMNS)
+    rows = np.random.default_rng(1).normal(-60, 40, (4, 120)).clip(-128, 127).astype(np.int8)
+    cycles = cycles_of_an_inference(plan, rows.tobytes())
+    convolutions = [(op.macs, count) for op, count in zip(plan.ops, cycles, strict=True) if op.label == "conv_2d"]
+    macs, spent = map(sum, zip(*convolutions, strict=True))
+    total = sum(cycles)
+    print(f"{spent / macs:.2f} cycles a multiply-accumulate of the convolutions, requantisation included; ", end="")
+    print(f"{total:,} an inference, {total / 125_000:.2f} ms, {total / plan.macs:.2f} a multiply-accumulate")
+    assert spent < 4.3 * macs
+    assert total < 5.6 * plan.macs

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bodydouble.compiler import Plan, compile_model
 from bodydouble.compiler.packing import COLUMNS, PAIRS, ROWS
 from support import nn, pymicro
+from support.asm import M0
 from support.graphs import RandomGraph
 from support.micropython import ROOT
 from support.tflite_build import GraphBuilder
@@ -242,6 +243,13 @@ def _packed(jobs: list[Job], packing: int) -> list[Job]:
 
 # The assembler's kernels are one body per packing: viper's, ARMv6-M's, those of the DSP extension.
 assembler = pytest.mark.parametrize("packing", [COLUMNS, PAIRS])
+
+
+def test_assembler_on_a_cortex_m0() -> None:
+    """Emulated, so that no 32-bit MicroPython is needed, and that an access which is not aligned is a fault."""
+    jobs = [_job(name, _random(1, seed)) for seed, name in enumerate(MODELS)]
+    found = _check(_packed(jobs + _graphs(range(60, 66)), COLUMNS), "asm", M0, trace=True)
+    assert found.values > 50_000
 
 
 @pytest.mark.micropython32

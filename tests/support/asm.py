@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
+from bodydouble.compiler import Plan
 from support.micropython import FIRMWARE, run_micropython
 from support.thumb import Function, functions
 
@@ -90,3 +91,18 @@ def cycles_of_a_hop(samples: bytes) -> dict[str, float]:
             if front_end.hop(block, hop * 160):
                 kernels.quantize(front_end.features, row, 0, 0)
     return {name: function.cycles / function.calls for name, function in met.items()}
+
+
+def cycles_of_an_inference(plan: Plan, rows: bytes) -> list[int]:
+    """Cycles of each of a model's records in assembler (0: none are), in the last of the inferences on `rows`."""
+    with micropython() as met:
+        kernels = importlib.import_module("coproc.nn.kernels_asm")
+        model = importlib.import_module("coproc.nn.plan").load(bytearray(plan.blob), kernels)
+        found = [0] * model.op_count
+        for start in range(0, len(rows), model.input_bytes):
+            model.input[:] = rows[start : start + model.input_bytes]
+            for op in range(model.op_count):
+                before = sum(function.cycles for function in met.values())
+                model.run_op(op)
+                found[op] = sum(function.cycles for function in met.values()) - before
+    return found

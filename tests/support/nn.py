@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from bodydouble.compiler import Plan
 from support import tflm
-from support.micropython import FIRMWARE, ROOT, run_micropython
+from support.asm import run_build
+from support.micropython import FIRMWARE, ROOT
 
 SCRIPT = ROOT / "tests" / "firmware" / "mp_nn.py"
 DTYPES: dict[str, type[np.generic]] = {
@@ -55,7 +56,7 @@ def _tensors(plan: Plan, arenas: NDArray[np.uint8]) -> dict[int, NDArray[np.gene
 def run_on_board(
     jobs: Sequence[BoardJob], tier: str, bits: int = 64, timeout_s: float = 600, path: Path = FIRMWARE
 ) -> list[BoardRun]:
-    """Run every job in one MicroPython process."""
+    """Run every job in one MicroPython process, or with the assembler emulated where `bits` is asm.M0."""
     with tempfile.TemporaryDirectory(prefix="bodydouble-nn-") as name:
         lines = []
         for number, job in enumerate(jobs):
@@ -67,7 +68,7 @@ def run_on_board(
             lines.append(" ".join([str(folder), *options]))
         jobs_file = Path(name, "jobs")
         jobs_file.write_text("".join(f"{line}\n" for line in lines))
-        run_micropython(SCRIPT, tier, jobs_file, bits=bits, timeout_s=timeout_s, path=path)
+        run_build(SCRIPT, tier, jobs_file, bits=bits, timeout_s=timeout_s, path=path)
         found = []
         for number, job in enumerate(jobs):
             plan, count = job.plan, len(job.inputs)
