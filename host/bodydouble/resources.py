@@ -37,6 +37,16 @@ def boards_dir() -> Path:
     return _folder("boards", "boards")
 
 
+def models_dir() -> Path:
+    """Our own models, each with its manifest and card."""
+    return _folder("models", "models")
+
+
+def library_dir() -> Path:
+    """Where models that a user added are kept; `BODYDOUBLE_MODELS` moves it."""
+    return Path(os.environ.get("BODYDOUBLE_MODELS") or Path(platformdirs.user_data_dir("bodydouble"), "models"))
+
+
 def demo_dir() -> Path:
     """The recordings that `bodydouble demo` plays."""
     return _folder("demo", "tests/data/demo")

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from bodydouble.cli.config import ConfiguredGroup
+from bodydouble.cli.config import ConfiguredGroup, SettingsError, defaults_for
+from bodydouble.cli.group import cli
 from bodydouble.cli.options import option
 from bodydouble.errors import ExitCode, InputError
 
@@ -117,3 +118,22 @@ def test_a_broken_file_is_one_line(folder: Path, content: bytes) -> None:
     with pytest.raises(InputError, match=r"bodydouble\.toml: ") as caught:
         run("play")
     assert "correct the file" in str(caught.value)
+
+
+def test_a_group_has_a_table_of_its_own() -> None:
+    """`[model]` holds for its commands, `[model.run]` for one; what neither has is refused by name."""
+    context = click.Context(cli)
+    group = cli.get_command(context, "model")
+    assert group is not None
+    found = defaults_for(group, {"board": "unix", "model": {"seed": 3, "run": {"count": 7}}})
+    assert found["run"] == {"board": "unix", "seed": 3, "count": 7}
+    assert found["bench"] == {"board": "unix", "seed": 3}
+    assert found["list"] == {}
+    for table, words in (
+        ({"ruin": {}}, "no command model 'ruin' (did you mean 'run'?)"),
+        ({"sead": 1}, "[model] has no option 'sead' (did you mean 'seed'?)"),
+        ({"run": {"name": "x"}}, "[run] has no option 'name'"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            defaults_for(group, {"model": table})
+        assert words in str(caught.value)

@@ -208,9 +208,16 @@ def test_a_refused_command_line_writes_only_where_json_says(tmp_path: Path) -> N
     recording.write_bytes(MISS.read_bytes())
     assert run("stream", "--wake", "--json", recording, "--seed", "x").code == 2
     assert recording.read_bytes() == MISS.read_bytes()
-    # The report of doctor is another one.
-    assert run("doctor", "--json", tmp_path / "out.json", "--loud").code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.flac"]
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["model", "list"], ["model", "compare"]])
+def test_other_commands_tell_a_refusal_as_an_error(command: list[str], tmp_path: Path) -> None:
+    report = tmp_path / "out.json"
+    done = run(*command, "--json", report, "--loud")
+    found = read_json(report)
+    assert (found["schema"], found["status"], found["exit_code"], done.code) == (1, "InputError", 2, 2)
+    assert "bodydouble: " + found["error"] == done.one_line()
 
 
 @pytest.mark.parametrize(

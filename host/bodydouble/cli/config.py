@@ -55,8 +55,10 @@ def check(file: dict[str, Any], commands: dict[str, click.Command]) -> None:
 
 def defaults_for(command: click.Command, file: dict[str, Any]) -> dict[str, Any]:
     """A checked file's values for one command: `board = "unix"` at the top is for all, `[stream]` for one."""
-    options = options_of(command)
     own = file.get(command.name or "", {})
+    if isinstance(command, click.Group):
+        return _defaults_for_group(command, file, own)
+    options = options_of(command)
     for key in own:
         if _name(key) not in options:
             what = f"{FILE}: [{command.name}] has no option {key!r}"
@@ -69,8 +71,32 @@ def defaults_for(command: click.Command, file: dict[str, Any]) -> dict[str, Any]
     return values
 
 
+def _defaults_for_group(group: click.Group, file: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    # `[model]` holds for all of its commands that have such an option, `[model.run]` for one.
+    commands = _commands(group)
+    shared = {key: value for key, value in own.items() if not isinstance(value, dict)}
+    for key, value in own.items():
+        if isinstance(value, dict) and key not in commands:
+            what = f"{FILE}: there is no command {group.name} {key!r}"
+            raise SettingsError(what, hint=_meant(key, commands, "tables may be"))
+        if key in shared and _name(key) not in options_of(group):
+            what = f"{FILE}: [{group.name}] has no option {key!r}"
+            raise SettingsError(what, hint=_meant(key, options_of(group), "it may set"))
+    return {
+        name: defaults_for(command, {**file, **shared, name: own.get(name, {})}) for name, command in commands.items()
+    }
+
+
+def _commands(group: click.Group) -> dict[str, click.Command]:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
 def options_of(command: click.Command) -> dict[str, click.Option]:
-    """A command's options by what follows the dashes of their flags."""
+    """A command's options by what follows the dashes of their flags; a group's are those of all its commands."""
+    if isinstance(command, click.Group):
+        return {flag: option for one in _commands(command).values() for flag, option in options_of(one).items()}
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     return {flag[2:]: option for option in options for flag in option.opts if flag.startswith("--")}
 

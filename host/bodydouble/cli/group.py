@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -14,12 +15,10 @@ from bodydouble.errors import InterruptedByUserError
 COMMANDS = {
     "demo": ("bodydouble.cli.demo", "demo"),
     "stream": ("bodydouble.cli.stream", "stream"),
+    "model": ("bodydouble.cli.model", "model"),
     "doctor": ("bodydouble.cli.doctor", "doctor"),
 }
 """Command to the module and function that holds it: a command's imports are paid for only when it runs."""
-
-RUNS = ("demo", "stream")
-"""Commands whose `--json` is a run's result."""
 
 
 class OutputError(Exception):
@@ -27,17 +26,21 @@ class OutputError(Exception):
 
 
 class LazyGroup(ConfiguredGroup):
-    """Loads a command's module when it is called."""
+    """Loads a command's module when it is called; `places` says where each is."""
+
+    def __init__(self, *arguments: Any, places: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self._places = places
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Commands in the order of a first acquaintance."""
-        return list(COMMANDS)
+        return list(self._places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import and return a command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self._places:
             return None
-        module, name = COMMANDS[cmd_name]
+        module, name = self._places[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
@@ -51,7 +54,9 @@ class LazyGroup(ConfiguredGroup):
             raise OutputError(str(error)) from error
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="bodydouble")
 def cli() -> None:
     """A hardware-in-the-loop emulator of an AI phone.
@@ -60,14 +65,20 @@ def cli() -> None:
     """
 
 
+SESSIONS = ("demo", "stream")
+"""Commands whose `--json` is a session's result."""
+
+
 def json_path(arguments: Sequence[str]) -> str | None:
     """Where the result belongs of a command line that click refuses; None where it names no place."""
-    name, *rest = arguments or ("",)
-    if name not in RUNS:
-        return None
-    command = cli.get_command(click.Context(cli), name)
-    assert command is not None  # noqa: S101 - it is one of ours
+    command: click.Command = cli
+    rest = list(arguments)
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), rest.pop(0)) if rest else None
+        if found is None:
+            return None
+        command = found
     # click itself looks for the place, so that it is never what belongs to another option, such as a recording.
-    context = command.make_context(name, list(rest), resilient_parsing=True, ignore_unknown_options=True)
+    context = command.make_context(command.name, rest, resilient_parsing=True, ignore_unknown_options=True)
     path: str | None = context.params.get("json_path")
     return path

@@ -98,10 +98,11 @@ def _plain(error: click.ClickException) -> InputError:
 
 def _refuse(arguments: Sequence[str] | None, error: InputError) -> int:
     """Say why no command ran, and write it where the command would have written its result."""
-    from bodydouble.cli.group import json_path  # noqa: PLC0415 - the handlers come first
+    from bodydouble.cli.group import SESSIONS, json_path  # noqa: PLC0415 - the handlers come first
     from bodydouble.cli.report import Report  # noqa: PLC0415
 
-    with suppress(BodydoubleError, OSError), Report(json_path(sys.argv[1:] if arguments is None else arguments)):
+    given = sys.argv[1:] if arguments is None else arguments
+    with suppress(BodydoubleError, OSError), Report(json_path(given), session=given[0] in SESSIONS):
         raise error
     return _say(str(error), error.exit_code)
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from bodydouble.errors import BodydoubleError, ExitCode, InputError
 from bodydouble.resources import write_atomically
+
+SCHEMA = 1
+"""Version of what commands other than a session's write."""
 
 
 class Report:
     """What `--json` asks for; a context manager around the command's work.
 
-    `to_json` gives the text once there is something to tell. Where the work fails before that, the file says why.
+    `to_json` gives the text once there is something to tell. Where the work fails earlier, the file says why, as a
+    session's result or, where `session` is False, as an object of "status", "error" and "exit_code".
     """
 
-    def __init__(self, json_path: str | None) -> None:
+    def __init__(self, json_path: str | None, *, session: bool = True) -> None:
         self._path = json_path
+        self._session = session
         self.to_json: Callable[[], str] | None = None
 
     def __enter__(self) -> Report:
@@ -36,22 +43,27 @@ class Report:
         if self._path is None:
             return
         try:
-            write_json(self._path, self.to_json() if self.to_json else _nothing_but(error))
+            write_json(self._path, self.to_json() if self.to_json else self._nothing_but(error))
         except (BodydoubleError, OSError):
             if error is None:
                 raise
 
+    def _nothing_but(self, error: BaseException | None) -> str:
+        interrupted = error is None or isinstance(error, KeyboardInterrupt)
+        status, text = ("interrupted",) * 2 if interrupted else (type(error).__name__, str(error))
+        code = getattr(error, "exit_code", ExitCode.INTERRUPTED if interrupted else ExitCode.EXPECTATION)
+        if not self._session:
+            return to_text({"status": status, "error": text, "exit_code": int(code)})
+        from bodydouble.session.result import Result  # noqa: PLC0415 - not needed where all goes well
 
-def _nothing_but(error: BaseException | None) -> str:
-    from bodydouble.session.result import Result  # noqa: PLC0415 - not needed where all goes well
+        result = Result()
+        result.outcome.status, result.outcome.error, result.outcome.exit_code = status, text, int(code)
+        return result.to_json()
 
-    result = Result()
-    interrupted = error is None or isinstance(error, KeyboardInterrupt)
-    result.outcome.status = "interrupted" if interrupted else type(error).__name__
-    result.outcome.error = "interrupted" if interrupted else str(error)
-    code = getattr(error, "exit_code", ExitCode.INTERRUPTED if interrupted else ExitCode.EXPECTATION)
-    result.outcome.exit_code = int(code)
-    return result.to_json()
+
+def to_text(facts: dict[str, Any]) -> str:
+    """Facts as the JSON that `--json` writes, schema version first."""
+    return json.dumps({"schema": SCHEMA, **facts}, indent=1, allow_nan=False)
 
 
 def check_writable(path: Path, option: str) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bodydouble.boards import Board, open_board
+from bodydouble.boards import Board
 from bodydouble.errors import BodydoubleError, ExitCode
 from bodydouble.session.cloud import Cloud
 from bodydouble.session.player import Observer, Settings
 from bodydouble.session.result import Result
+from bodydouble.session.roomy import open_roomy_board
 from bodydouble.session.session import Asr, Session, heap_needed
 from bodydouble.session.trace import Trace
 from bodydouble.streams import Source, open_sources
-
-HEAP_STEP_BYTES = 32 * 1024
-HEAP_MARGIN_BYTES = 48 * 1024
-"""What a board is given beyond the bytes that it lacks: its free heap is in pieces, a plan must find a whole one."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +80,15 @@ class Run:
             with session:
                 return session.play(source)
 
-    def _board(self, needed: int) -> Board:
-        # More words than a board's own heap holds: an emulated one is given what they need, and it is said.
+    def _board(self, needed_bytes: int) -> Board:
         options = self._options
-        board = open_board(options.board, tier=options.tier, heap_bytes=options.heap_bytes)
-        lacks = needed - board.info["heap_free"]
-        if lacks <= 0 or options.heap_bytes or not board.kind.emulated:
-            return board
-        heap_bytes = board.info["heap_bytes"] + -(-(lacks + HEAP_MARGIN_BYTES) // HEAP_STEP_BYTES) * HEAP_STEP_BYTES
-        board.close()
-        self.observer(
-            "heap", {"words": len(options.wake), "own_bytes": board.info["heap_bytes"], "heap_bytes": heap_bytes}
+
+        def grown(own_bytes: int, heap_bytes: int) -> None:
+            self.observer("heap", {"words": len(options.wake), "own_bytes": own_bytes, "heap_bytes": heap_bytes})
+
+        return open_roomy_board(
+            options.board, needed_bytes, tier=options.tier, heap_bytes=options.heap_bytes, grown=grown
         )
-        return open_board(options.board, tier=options.tier, heap_bytes=heap_bytes)
 
     def _source(self) -> Source:
         options = self._options

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bodydouble.errors import InputError
+from bodydouble.resources import library_dir
 
 # The community models that pymicro-wakeword 2.5.0 brings. Another file under the same name is another model:
 # okay_nabu has changed before.
@@ -103,6 +104,9 @@ def find_word(name: str) -> WakeWord:
                 hint="install it: pip install pymicro-wakeword==2.5.0",
             )
         return word
+    added = library_dir() / f"{name}.tflite"
+    if Path(name).name == name and added.is_file():
+        return _read(name, added)
     path = Path(name)
     if path.suffix in (".tflite", ".json"):
         return _read(path.stem[:MAX_NAME], path.with_suffix(".tflite"))

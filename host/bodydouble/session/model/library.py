@@ -1,0 +1,185 @@
+"""Models by name: the community wake words, our own, those that a user added, and any file.
+
+Added models are kept in the user's data folder (`BODYDOUBLE_MODELS` moves it), each a `.tflite` file with a manifest
+beside it in microWakeWord's format; `bodydouble stream --wake NAME` finds them there, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from bodydouble.compiler import compile_model
+from bodydouble.compiler.reader import MODEL_BYTES_MAX
+from bodydouble.errors import BodydoubleError, InputError
+from bodydouble.resources import library_dir, write_atomically
+from bodydouble.resources import models_dir as own_models_dir
+from bodydouble.session.words import MAX_NAME, PINNED_SHA256, models_dir
+
+MANIFEST_BYTES_MAX = 1 << 20
+DOWNLOAD_S = 30.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model that can be named: `origin` is community, ours, added or file."""
+
+    name: str
+    path: Path
+    origin: str
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the JSON beside it says; empty where there is none."""
+        return read_manifest(self.path.with_suffix(".json"))
+
+    @property
+    def purpose(self) -> str:
+        """In a few words, for a list."""
+        manifest = self.manifest
+        if "micro" in manifest:
+            return f"wake word {manifest.get('wake_word', self.name)!r}"
+        return str(manifest.get("description") or manifest.get("type") or "model")
+
+    def read(self) -> bytes:
+        """The file's bytes; raises InputError where it cannot be read."""
+        return _read(self.path)
+
+
+def list_models() -> list[ModelFile]:
+    """Every model that has a name, sorted within its origin."""
+    found = [ModelFile(name, models_dir() / f"{name}.tflite", "community") for name in sorted(PINNED_SHA256)]
+    for origin, folder in (("ours", own_models_dir()), ("added", library_dir())):
+        found += [ModelFile(path.stem, path, origin) for path in sorted(folder.glob("*.tflite"))]
+    return found
+
+
+def find_model(name: str) -> ModelFile:
+    """A model by name or by path; raises InputError naming the known ones."""
+    known = {model.name: model for model in list_models()}
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if path.suffix == ".json":
+        path = _described(path)
+    if path.suffix == ".tflite" or path.is_file():
+        if not path.is_file():
+            raise InputError(f"{path}: no such model file", hint="give the path of a .tflite file")
+        return ModelFile(path.stem, path, "file")
+    raise InputError(f"no model is called {name!r}", hint=f"use {', '.join(known)}, or the path of a .tflite file")
+
+
+def add_model(source: str, name: str | None = None, *, replace: bool = False) -> list[ModelFile]:
+    """Add a file, a folder of files, or what a URL names; a `.json` manifest beside a model is taken along.
+
+    Raises InputError, ModelFileError or UnsupportedModelError, and then nothing of that model was added; a folder's
+    other models are, before the first such error is raised.
+    """
+    if urlsplit(source).scheme in ("http", "https"):
+        return [_add(*_download(source), name, source, replace=replace)]
+    path = Path(source)
+    if not path.is_dir():
+        model = find_model(source)
+        manifest = read_manifest(path) if path.suffix == ".json" else model.manifest
+        return [_add(model.read(), manifest, name or model.name, str(path), replace=replace)]
+    files = sorted(path.glob("*.tflite"))
+    if not files:
+        raise InputError(f"{path} holds no .tflite file", hint="give a folder with models, or a file")
+    if name and len(files) > 1:
+        raise InputError(f"--name fits one model, {path} holds {len(files)}", hint="leave --name out")
+    added, errors = [], []
+    for file in files:
+        model = ModelFile(file.stem, file, "file")
+        try:
+            added.append(_add(model.read(), model.manifest, name or model.name, str(file), replace=replace))
+        except BodydoubleError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return added
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest's object; empty where there is no such file. Raises InputError for what is no JSON object."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", hint="give a readable manifest") from error
+    return _parse_manifest(raw, str(path))
+
+
+def _described(manifest: Path) -> Path:
+    # The model that a manifest is about: the one that it names, else the one beside it.
+    named = manifest.with_name(Path(str(read_manifest(manifest).get("model") or "")).name or manifest.name)
+    return named if named.suffix == ".tflite" and named.is_file() else manifest.with_suffix(".tflite")
+
+
+def _parse_manifest(raw: bytes, source: str) -> dict[str, Any]:
+    try:
+        manifest = json.loads(raw) if len(raw) <= MANIFEST_BYTES_MAX else None
+    except (ValueError, RecursionError):
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise InputError(f"{source} is no model's manifest", hint="it must be a JSON object")
+    return manifest
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MODEL_BYTES_MAX:
+            raise InputError(f"{path}: larger than {MODEL_BYTES_MAX} bytes", hint="boards run small models")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", hint="give a readable .tflite file") from error
+
+
+def _add(data: bytes, manifest: dict[str, Any], name: str | None, source: str, *, replace: bool) -> ModelFile:
+    name = name or str(manifest.get("model") or "").removesuffix(".tflite") or Path(urlsplit(source).path).stem
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
+        raise InputError(
+            f"{name!r} cannot be a model's name", hint=f"give --name: letters, digits, _ . -, at most {MAX_NAME}"
+        )
+    path = library_dir() / f"{name}.tflite"
+    taken = next((model for model in list_models() if model.name == name), None)
+    if taken and (taken.origin != "added" or not replace):
+        cure = "give another --name" + (", or --replace" if taken.origin == "added" else "")
+        raise InputError(f"a model called {name} is there already ({taken.origin})", hint=cure)
+    compile_model(data, name, source)  # what the board does not run is refused here, not later
+    facts = {**manifest, "model": path.name, "source": source, "sha256": hashlib.sha256(data).hexdigest()}
+    write_atomically(path, data)
+    write_atomically(path.with_suffix(".json"), (json.dumps(facts, indent=1) + "\n").encode())
+    return ModelFile(name, path, "added")
+
+
+def _download(url: str) -> tuple[bytes, dict[str, Any]]:
+    # A URL names a model, or its manifest, whose "model" is then relative to it.
+    if urlsplit(url).path.endswith(".json"):
+        manifest = _parse_manifest(_fetch(url, MANIFEST_BYTES_MAX), url)
+        if not isinstance(manifest.get("model"), str):
+            raise InputError(f"{url} names no model", hint='a manifest needs "model": "NAME.tflite"')
+        return _fetch(urljoin(url, manifest["model"]), MODEL_BYTES_MAX), manifest
+    return _fetch(url, MODEL_BYTES_MAX), {}
+
+
+def _fetch(url: str, most: int) -> bytes:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise InputError(f"{url} is no web address", hint="a manifest may only name a model beside it")
+    try:
+        with urllib.request.urlopen(url, timeout=DOWNLOAD_S) as answer:  # noqa: S310 - the scheme was checked
+            data: bytes = answer.read(most + 1)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise InputError(f"{url} cannot be fetched: {reason}", hint="check the address, or give a file") from error
+    if len(data) > most:
+        raise InputError(f"{url}: more than {most} bytes", hint="boards run small models")
+    return data

@@ -1,0 +1,158 @@
+"""Models as people read them: lists, what they are made of, verdicts, times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bodydouble.session.model.outputs import real
+
+if TYPE_CHECKING:
+    from bodydouble.compiler.plan import TensorInfo
+    from bodydouble.session.model.compare import Comparison, Verdict
+    from bodydouble.session.model.describe import Description
+    from bodydouble.session.model.library import ModelFile
+    from bodydouble.session.model.measure import Timing
+    from bodydouble.session.model.runner import BoardModel, BoardRun
+
+CLASSES_SHOWN = 5
+NAME_SHOWN = 20
+
+
+def model_list(models: Sequence[ModelFile]) -> Table:
+    """Name, origin and purpose."""
+    table = Table.grid(padding=(0, 2))
+    for model in models:
+        table.add_row(Text(model.name, "bold"), Text(model.origin, "dim"), model.purpose)
+    return table
+
+
+def description(found: Description) -> RenderableType:
+    """Everything of a model in a screenful."""
+    plan, table = found.plan, _facts()
+    table.add_row("file", f"{found.model.path} ({found.model.origin}, sha256 {plan.model_sha256[:12]}…)")
+    for what, ports in (("input", plan.inputs), ("output", plan.outputs)):
+        for info in ports:
+            table.add_row(what, _port(info))
+    table.add_row("operations", ", ".join(f"{n} {kind}" for kind, n in sorted(found.operations.items())))
+    table.add_row("records", ", ".join(f"{n} {kind}" for kind, n in sorted(found.records.items())))
+    table.add_row(
+        "costs", f"{plan.macs:,} multiply-accumulates; {found.pico_ms:.1f} ms of them on a Pico (projected)"
+    )
+    table.add_row(
+        "memory",
+        f"{plan.weight_bytes:,} bytes of weights in a plan of {len(plan.blob):,}; an arena of {plan.arena_bytes:,} "
+        f"bytes, {plan.state_bytes:,} of them state",
+    )
+    for line in found.slow:
+        table.add_row(Text("slow", "yellow"), line)
+    return table
+
+
+def _port(info: TensorInfo) -> str:
+    scaled = (
+        f", real = {info.scale:.6g} * (value - {info.zero_point})" if info.type not in ("FLOAT32", "BOOL") else ""
+    )
+    return f"{info.type} {list(info.shape)}{scaled}"
+
+
+def run_summary(model: BoardModel, done: BoardRun, manifest: dict[str, Any]) -> RenderableType:
+    """The range of each output, the classes that won, the time."""
+    table = _facts()
+    table.add_row("board", _board(model))
+    table.add_row(
+        "time",
+        f"{done.us_mean:,.1f} µs per inference on average, {done.us_min:,} to {done.us_max:,} "
+        f"({len(done.outputs[0])} inferences, board clock)",
+    )
+    labels = [str(label) for label in manifest.get("labels", [])]
+    for values, info in zip(done.outputs, model.plan.outputs, strict=True):
+        numbers = real(values, info).reshape(len(values), -1)
+        at = int(np.argmax(numbers.max(axis=1)))
+        table.add_row(
+            "output", f"{_port(info)}: {numbers.min():.4g} to {numbers.max():.4g}, highest in inference {at}"
+        )
+        if numbers.shape[1] > 1:
+            won = Counter(int(k) for k in numbers.argmax(axis=1)).most_common(CLASSES_SHOWN)
+            table.add_row("", ", ".join(f"{_label(k, labels)} won {n} times" for k, n in won))
+    return table
+
+
+def _label(index: int, labels: list[str]) -> str:
+    return labels[index] if index < len(labels) else f"class {index}"
+
+
+def verdict_lines(model: BoardModel, verdict: Verdict) -> RenderableType:
+    """Exact or not, and where it began to differ."""
+    golden = verdict.golden
+    mark = Text("✓ ", "bold green") if verdict.exact else Text("✗ ", "bold red")
+    head = mark + Text(model.plan.name, "bold") + Text(f" on {_board(model)}: {_said(golden)}")
+    table = Table.grid(padding=(0, 2))
+    for one in verdict.witnesses:
+        table.add_row("", Text(one.reference, "dim"), Text(one.error or _said(one), "dim"))
+    arena = f"arena {model.plan.arena_bytes:,} bytes, {golden.reference}'s own {golden.arena_bytes:,}"
+    table.add_row("", Text("memory", "dim"), Text(arena, "dim"))
+    return Group(head, table)
+
+
+def _said(one: Comparison) -> str:
+    first = one.first_difference
+    if first is None:
+        return f"{one.values:,} values equal {one.reference}'s"
+    where, ours, theirs = first.first or ((), 0.0, 0.0)
+    return (
+        f"{one.differing:,} of {one.values:,} values differ from {one.reference}'s, first in tensor {first.tensor!r} "
+        f"of {first.operation} at {list(where)}: board {ours:g}, reference {theirs:g}"
+    )
+
+
+def timing_table(model: BoardModel, timed: Timing, beside: dict[str, float]) -> RenderableType:
+    """Record by record, then the whole, then other runtimes."""
+    table = Table(title=f"{model.plan.name} on {_board(model)}, board clock", title_justify="left", box=box.SIMPLE)
+    for column in ("record", "of tensor"):
+        table.add_column(column, no_wrap=True)
+    for column in ("µs", "share", "MACs", "ns/MAC", *(["cycles"] if timed.cpu_hz else [])):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in timed.records:
+        per_mac = f"{one.ns_per_mac:.2f}" if one.ns_per_mac else ""
+        cycles = [f"{one.cycles:,.0f}"] if one.cycles is not None else []
+        macs = f"{one.op.macs:,}" if one.op.macs else ""
+        table.add_row(
+            one.op.label, _short(one.op.tensor), f"{one.us:,.2f}", f"{one.share:.1%}", macs, per_mac, *cycles
+        )
+    whole = f"{timed.us:,.1f} µs per inference"
+    if timed.macs:
+        whole += f", {timed.macs:,} MACs, {timed.macs_per_second / 1e6:,.0f} million a second"
+    lines = [Text(whole, "bold")]
+    lines += [
+        Text(
+            f"{name}: {us:,.1f} µs on this machine (host clock, from Python); "
+            f"the board takes {timed.us / us:.2f} times that"
+        )
+        for name, us in beside.items()
+    ]
+    return Group(table, *lines)
+
+
+def _short(name: str) -> str:
+    # Converters join the names of fused operations; the first one's end says most.
+    first = name.split(";", maxsplit=1)[0]
+    return first if len(first) <= NAME_SHOWN else "…" + first[1 - NAME_SHOWN :]
+
+
+def _board(model: BoardModel) -> str:
+    return f"{model.board['type']}, {model.board['tier']} tier"
+
+
+def _facts() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    return table

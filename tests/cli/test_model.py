@@ -1,0 +1,114 @@
+"""`bodydouble model` from outside: what each command prints, writes and refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.graphs import RandomGraph
+from support.micropython import ROOT
+from support.processes import run, strict
+
+RECORDING = ROOT / "tests" / "data" / "recordings" / "alexa-slt-silence.flac"
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    path = tmp_path / "graph.tflite"
+    path.write_bytes(RandomGraph(11).build())
+    return path
+
+
+def test_list_and_add(tmp_path: Path, graph: Path) -> None:
+    env = {"BODYDOUBLE_MODELS": str(tmp_path / "library")}
+    done = run("model", "add", graph, "--name", "mine", env=env)
+    assert done.code == 0 and "added mine" in done.out
+    done = run("model", "list", "--json", "-", env=env)
+    found = {model["name"]: model for model in strict(done.out)["models"]}
+    assert found["mine"]["origin"] == "added" and found["alexa"]["purpose"] == "wake word 'Alexa'"
+    assert "mine" in done.err
+    done = run("model", "add", graph, "--name", "mine", env=env)
+    assert done.code == 2
+    assert done.one_line() == (
+        "bodydouble: a model called mine is there already (added) (give another --name, or --replace)"
+    )
+
+
+def test_info() -> None:
+    done = run("model", "info", "alexa", "--json", "-")
+    found = strict(done.out)
+    assert (found["macs"], found["inputs"][0]["shape"], found["outputs"][0]["type"]) == (23968, [1, 3, 40], "UINT8")
+    assert found["operations"]["CONV_2D"] == 5
+    assert found["pico_ms"]["clock"] == "projected"
+    for words in ("INT8 [1, 3, 40]", "23,968 multiply-accumulates", "projected", "sha256 9011a8155b04"):
+        assert words in " ".join(done.err.split())
+
+
+def test_compile(tmp_path: Path) -> None:
+    done = run("model", "compile", "alexa", "--output", tmp_path / "a.plan", "--json", "-")
+    found = strict(done.out)
+    data = (tmp_path / "a.plan").read_bytes()
+    assert data[:4] == b"BDPL" and found["plan_bytes"] == len(data)
+
+
+def test_run(tmp_path: Path) -> None:
+    done = run("model", "run", "alexa", "--input", RECORDING, "--output", tmp_path / "y.npy", "--json", "-")
+    found = strict(done.out)
+    outputs = np.load(tmp_path / "y.npy")
+    assert outputs.dtype == np.uint8 and outputs.max() > 230
+    assert np.array_equal(np.array(found["outputs"][0]["values"]), outputs)
+    assert found["us_per_inference"]["clock"] == "board"
+    assert "board clock" in done.err
+
+
+@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+def test_compare(tier: str, graph: Path) -> None:
+    done = run("model", "compare", graph, "alexa", "--tier", tier, "--count", "5", "--json", "-")
+    found = strict(done.out)
+    assert done.code == 0 and found["exact"] is True
+    assert [model["model"] for model in found["models"]] == ["graph", "alexa"]
+    for model in found["models"]:
+        assert model["board"]["tier"] == tier
+        assert model["golden"]["values"] > 0 == model["golden"]["differing"]
+        assert model["arena_bytes"]["tflite-micro"] > model["arena_bytes"]["board"] > 0
+    assert "values equal tflite-micro's" in done.err
+
+
+def test_bench() -> None:
+    done = run("model", "bench", "alexa", "--json", "-")
+    (found,) = strict(done.out)["models"]
+    assert found["clock"] == "board" and found["us"] > 0
+    assert sum(record["macs"] for record in found["records"]) == 23968
+    assert sum(record["share"] for record in found["records"]) == pytest.approx(1)
+    assert found["others"]["tflite-micro"]["clock"] == "host"
+    assert "conv_2d" in done.err
+
+
+def test_profile(tmp_path: Path) -> None:
+    done = run("model", "profile", "alexa", "--output", tmp_path / "t.perfetto-trace", "--json", "-")
+    found = strict(done.out)
+    assert found["records"] == 13 and found["clock"] == "board"
+    assert (tmp_path / "t.perfetto-trace").stat().st_size > 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["info", "nobody"], "bodydouble: no model is called 'nobody' (use alexa, "),
+        (["info", "gone.tflite"], "bodydouble: gone.tflite: no such model file (give the path of a .tflite file)"),
+        (
+            ["run", "alexa", "--input", "gone.npy"],
+            "bodydouble: Invalid value for '--input': File 'gone.npy' does not",
+        ),
+        (["compare"], "bodydouble: Missing argument 'MODEL...' (see bodydouble model compare --help)"),
+        (["run", "alexa", "--heap", "190000"], "bodydouble: the board refused 'load': alexa needs "),
+        (["dance"], "bodydouble: No such command 'dance'"),
+    ],
+)
+def test_mistakes(arguments: list[str], line: str) -> None:
+    done = run("model", *arguments)
+    assert done.one_line().startswith(line)
+    assert done.code in (2, 4)
+    assert done.out == ""
