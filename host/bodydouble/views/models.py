@@ -12,10 +12,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bodydouble.session.model.outputs import real
+from bodydouble.session.model.outputs import port_text, real
 
 if TYPE_CHECKING:
-    from bodydouble.compiler.plan import TensorInfo
     from bodydouble.session.model.compare import Comparison, Verdict
     from bodydouble.session.model.describe import Description
     from bodydouble.session.model.library import ModelFile
@@ -40,7 +39,7 @@ def description(found: Description) -> RenderableType:
     table.add_row("file", f"{found.model.path} ({found.model.origin}, sha256 {plan.model_sha256[:12]}…)")
     for what, ports in (("input", plan.inputs), ("output", plan.outputs)):
         for info in ports:
-            table.add_row(what, _port(info))
+            table.add_row(what, port_text(info))
     table.add_row("operations", ", ".join(f"{n} {kind}" for kind, n in sorted(found.operations.items())))
     table.add_row("records", ", ".join(f"{n} {kind}" for kind, n in sorted(found.records.items())))
     table.add_row(
@@ -54,13 +53,6 @@ def description(found: Description) -> RenderableType:
     for line in found.slow:
         table.add_row(Text("slow", "yellow"), line)
     return table
-
-
-def _port(info: TensorInfo) -> str:
-    scaled = (
-        f", real = {info.scale:.6g} * (value - {info.zero_point})" if info.type not in ("FLOAT32", "BOOL") else ""
-    )
-    return f"{info.type} {list(info.shape)}{scaled}"
 
 
 def run_summary(model: BoardModel, done: BoardRun, manifest: dict[str, Any]) -> RenderableType:
@@ -77,7 +69,7 @@ def run_summary(model: BoardModel, done: BoardRun, manifest: dict[str, Any]) -> 
         numbers = real(values, info).reshape(len(values), -1)
         at = int(np.argmax(numbers.max(axis=1)))
         table.add_row(
-            "output", f"{_port(info)}: {numbers.min():.4g} to {numbers.max():.4g}, highest in inference {at}"
+            "output", f"{port_text(info)}: {numbers.min():.4g} to {numbers.max():.4g}, highest in inference {at}"
         )
         if numbers.shape[1] > 1:
             won = Counter(int(k) for k in numbers.argmax(axis=1)).most_common(CLASSES_SHOWN)

@@ -24,6 +24,12 @@ def real(values: Array, info: TensorInfo) -> Array:
     return found
 
 
+def port_text(info: TensorInfo) -> str:
+    """An input or output in a line: its type, shape and scale."""
+    scaled = f", real = {info.scale:.6g} * (value - {info.zero_point})" if info.type not in ("FLOAT32", "BOOL") else ""
+    return f"{info.type} {list(info.shape)}{scaled}"
+
+
 def facts(model: BoardModel, done: BoardRun) -> dict[str, Any]:
     """As plain data; times are the board's own clock's."""
     return {
