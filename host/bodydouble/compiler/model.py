@@ -42,7 +42,7 @@ class Quantisation:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor; `data` holds a constant's bytes, else None."""
+    """One tensor; `data` holds a constant's bytes, else None. A `variable` keeps its value between inferences."""
 
     index: int
     name: str
@@ -50,6 +50,7 @@ class Tensor:
     shape: tuple[int, ...]
     data: bytes | None = field(default=None, repr=False)
     quantisation: Quantisation | None = None
+    variable: bool = False
 
     @property
     def elements(self) -> int:

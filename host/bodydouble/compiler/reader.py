@@ -157,7 +157,7 @@ def _tensor(model: Any, raw: Any, index: int, source: str) -> Tensor:
         data = buffer.DataAsNumpy().tobytes()
         if kind in TYPE_BYTES and len(data) != math.prod(shape) * TYPE_BYTES[kind]:
             raise _DamagedError(f"tensor '{name}' of shape {list(shape)} has {len(data)} bytes")
-    return Tensor(index, name, kind, shape, data, _quantisation(raw.Quantization()))
+    return Tensor(index, name, kind, shape, data, _quantisation(raw.Quantization()), bool(raw.IsVariable()))
 
 
 def _operator(model: Any, op: Any, index: int, tensors: int, source: str) -> Operator:
