@@ -170,6 +170,8 @@ class RandomGraph:
         return out
 
     def slice(self, value: Value) -> Value:
+        if len(value.shape) > 4:
+            value = self.image(value)
         begins, ends, steps, shape = [], [], [], []
         masks = [0, 0]
         for axis, size in enumerate(value.shape):

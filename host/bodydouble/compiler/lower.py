@@ -44,6 +44,14 @@ class Rule:
     places_rows: bool = False
     slots: Callable[[Lowering, Operator], dict[int, Slot]] | None = None
 
+    def takes(self, op: Operator) -> bool:
+        """True when `op` has as many inputs and outputs as it may have, and those that it must have."""
+        return (
+            self.inputs[0] <= len(op.inputs) <= self.inputs[1]
+            and self.outputs[0] <= len(op.outputs) <= self.outputs[1]
+            and min(op.inputs if self.inputs[1] == ANY else op.inputs[: self.inputs[0]], default=0) >= 0
+        )
+
 
 class Lowering:
     """The state of lowering one model; the handlers in ops_*.py work on it."""
@@ -204,12 +212,12 @@ class Lowering:
     def _check(self, op: Operator, written: set[int]) -> None:
         if op.kind not in self.rules:
             self.refuse(op, "is an operation that the board does not run", _CURES.get(op.kind.split(" ")[0], ""))
-        rule = self.rules[op.kind]
-        (fewest, most), (fewest_out, most_out) = rule.inputs, rule.outputs
-        if not fewest <= len(op.inputs) <= most or not fewest_out <= len(op.outputs) <= most_out:
-            self.refuse(op, f"has {len(op.inputs)} inputs and {len(op.outputs)} outputs")
-        if any(index < 0 for index in op.inputs[:fewest]) or (most == ANY and min(op.inputs) < 0):
-            self.refuse(op, "lacks an input")
+        if not self.rules[op.kind].takes(op):
+            given = sum(index >= 0 for index in op.inputs)
+            self.refuse(
+                op,
+                f"has {given} of {len(op.inputs)} inputs and {len(op.outputs)} outputs, which is not what it needs",
+            )
         for index in op.outputs:
             if self.tensors[index].data is not None or index in self.graph.inputs or index in written:
                 self.refuse(op, f"writes tensor '{self.tensors[index].name}', which has a value already")

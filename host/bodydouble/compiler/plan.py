@@ -18,6 +18,7 @@ from bodydouble.compiler import (
     ops_state,
     ops_unary,
 )
+from bodydouble.compiler.fold import fold
 from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.memory import plan_arena
 from bodydouble.compiler.pack import pack
@@ -149,8 +150,7 @@ def compile_model(data: bytes, name: str, source: str | None = None, packing: in
 
     Raises ModelFileError for what is no model and UnsupportedModelError for what the board does not run.
     """
-    model = read_model(data, source or name)
-    lowering = Lowering(model, RULES)
+    lowering = Lowering(fold(read_model(data, source or name), RULES), RULES)
     program = lowering.run()
     arena_bytes = plan_arena(program.setup, program.steps, program.inputs, program.outputs)
     blob, counts = pack(program, name, arena_bytes, packing)
