@@ -142,9 +142,9 @@ def _engine(samples: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     whine = noise.noise("hum", samples, rng).astype(np.float64) * rng.uniform(0, 1)
     body = sum(_band(rng.standard_normal(samples), rng) for _ in range(3))
     depth = rng.uniform(0.2, 1)
-    return (body * (1 - depth + depth * pulse) + whine) * np.interp(
-        t, np.arange(0, samples / RATE_HZ + 2), rng.uniform(0.4, 1, int(samples / RATE_HZ) + 2)
-    )
+    knots = rng.uniform(0.4, 1, samples // RATE_HZ + 2)
+    swell = np.interp(t, np.arange(knots.size), knots)
+    return (body * (1 - depth + depth * pulse) + whine) * swell
 
 
 _MAKERS: dict[str, Callable[[int, np.random.Generator], npt.NDArray[np.float64]]] = {
