@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bodydouble.compiler.cache import load_plan
+from bodydouble.compiler.packing import best_packing
 from bodydouble.session.model.library import ModelFile
 from bodydouble.session.model.runner import STALL_S, BoardModel
 from bodydouble.session.roomy import open_roomy_board
@@ -31,4 +32,5 @@ def open_model(
     plan = load_plan(file.path, name=file.name)
     needed = len(plan.blob) + plan.arena_bytes + LOADED_BYTES + SPARE_BYTES
     with open_roomy_board(board, needed, tier=tier, heap_bytes=heap_bytes, grown=grown) as opened:
-        yield BoardModel(opened, plan, stall_s=stall_s)
+        packing = best_packing(opened.info["packings"])
+        yield BoardModel(opened, load_plan(file.path, name=file.name, packing=packing), stall_s=stall_s)

@@ -26,8 +26,10 @@ def real(values: Array, info: TensorInfo) -> Array:
 
 def port_text(info: TensorInfo) -> str:
     """An input or output in a line: its type, shape and scale."""
-    scaled = f", real = {info.scale:.6g} * (value - {info.zero_point})" if info.type not in ("FLOAT32", "BOOL") else ""
-    return f"{info.type} {list(info.shape)}{scaled}"
+    text = f"{info.type} {list(info.shape)}"
+    if info.type in ("FLOAT32", "BOOL"):
+        return text
+    return f"{text}, real = {info.scale:.6g} * (value - {info.zero_point})"
 
 
 def facts(model: BoardModel, done: BoardRun) -> dict[str, Any]:
