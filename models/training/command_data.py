@@ -116,16 +116,16 @@ def make_scene(script: Script, seconds: float, rng: np.random.Generator) -> Scen
     speech = np.zeros(int(seconds * RATE_HZ), np.float32)
     spoken: list[Spoken] = []
     quiet = rng.random() < 0.08  # a scene in which nobody speaks
-    at = int(rng.uniform(0.4, 2.0) * RATE_HZ)
+    at = int(rng.uniform(0.4, 1.2) * RATE_HZ)
     ratio, follows = float(np.exp(rng.uniform(np.log(0.86), np.log(1.16)))), False
     while not quiet:
         kind = 0.0 if follows else rng.random()
-        if kind < 0.5:
+        if kind < 0.6:
             line = _pick(script.commands[int(rng.integers(len(COMMANDS)))], rng)
-        elif kind < 0.58:
+        elif kind < 0.66:
             line = _pick(script.wake_words, rng)
         else:
-            line = _pick(script.words if kind < 0.82 else script.sentences, rng)
+            line = _pick(script.words if kind < 0.86 else script.sentences, rng)
         said = warp(speak(line.text, line.voice), ratio) * 10 ** (rng.uniform(-6, 6) / 20)
         if at + said.size > speech.size - RATE_HZ // 2:
             break
@@ -139,7 +139,7 @@ def make_scene(script: Script, seconds: float, rng: np.random.Generator) -> Scen
             at += part.size
         spoken.append(Spoken(label, begin / RATE_HZ, at / RATE_HZ))
         follows = line.text[:-1] in WAKE_WORDS and rng.random() < 0.7
-        at += int(rng.uniform(0.08, 0.5) * RATE_HZ) if follows else int(rng.uniform(0.65, 1.6) * RATE_HZ)
+        at += int(rng.uniform(0.08, 0.5) * RATE_HZ) if follows else int(rng.uniform(0.6, 1.2) * RATE_HZ)
         if not follows and rng.random() < 0.5:
             ratio = float(np.exp(rng.uniform(np.log(0.86), np.log(1.16))))
     return Scene(noise.to_pcm(_heard(speech, script, rng)), tuple(spoken))
