@@ -213,7 +213,7 @@ def gather(g: RandomGraph, value: Value) -> Value:
     if rank - 1 + len(shape) - batch_dims not in range(1, 6):
         return value
     picks = np.array(g.rng.integers(0, size, shape), np.int32)
-    if len(shape) == 1 and g.chance(0.4):
+    if len(shape) == 1 and not batch_dims and g.chance(0.4):
         picks = np.arange(size, dtype=np.int32)[:: int(g.rng.choice([1, 2, -1]))]
     rest = picks.shape[batch_dims:]
     out_shape = (*value.shape[:axis], *rest, *value.shape[axis + 1 :])
