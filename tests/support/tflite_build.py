@@ -17,6 +17,7 @@ OPTIONS: dict[str, int] = {k: v for k, v in vars(schema.BuiltinOptions).items() 
 OPTIONS_OF = {
     "AVERAGE_POOL_2D": "Pool2D", "MAX_POOL_2D": "Pool2D", "MEAN": "Reducer", "REDUCE_MAX": "Reducer",
     "SUM": "Reducer", "CONV_2D": "Conv2D", "DEPTHWISE_CONV_2D": "DepthwiseConv2D", "SPLIT_V": "SplitV",
+    "SVDF": "SVDF",
 }  # fmt: skip
 
 
@@ -49,12 +50,14 @@ class GraphBuilder:
         data: NDArray[Any] | None = None,
         dimension: int = 0,
         name: str = "",
+        variable: bool = False,
     ) -> int:
         """Add a tensor; a constant where `data` is given. Returns its index."""
         graph = self.graphs[self.current]
         tensor = schema.TensorT()
         tensor.shape = list(shape)
         tensor.type = TYPES[kind]
+        tensor.isVariable = variable
         tensor.name = (name or f"t{len(graph.tensors)}").encode()
         buffer = schema.BufferT()
         if data is not None:

@@ -16,6 +16,7 @@ from bodydouble.compiler import (
     ops_slice,
     ops_soft,
     ops_state,
+    ops_svdf,
     ops_unary,
 )
 from bodydouble.compiler.fold import fold
@@ -40,6 +41,7 @@ RULES: Mapping[str, Rule] = {
     **ops_slice.RULES,
     **ops_soft.RULES,
     **ops_state.RULES,
+    **ops_svdf.RULES,
     **ops_unary.RULES,
 }
 """Every operation that the board runs."""
