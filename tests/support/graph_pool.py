@@ -76,7 +76,7 @@ def reduce(g: RandomGraph, value: Value) -> Value:
         spread = count**0.5 if kind == "SUM" else count**-0.5
         scale *= spread * float(g.rng.uniform(0.4, 2)) if g.chance(0.7) else 2.0 ** g.int(-8, 12)
         scale = float(np.float32(scale))
-        zero = g.zero() if value.kind == "INT8" or g.chance(0.5) else 0
+        zero = g.zero() if value.kind == "INT8" else 0
     out = g.new(shape, scale, zero, value.kind)
     axis = g.b.constant(given[0] if len(given) == 1 and g.chance(0.5) else given)
     g.b.op(kind, [value.index, axis], [out.index], keepDims=keep)

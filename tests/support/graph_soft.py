@@ -26,11 +26,11 @@ def softmax(g: RandomGraph, value: Value) -> Value:
     else:
         out = g.new(value.shape, 1 / 256, -128)
     g.b.op("SOFTMAX", [value.index], [out.index], beta=float(g.rng.choice(_BETAS)))
-    return out
+    return _symmetric(g, out) if out.zero == -32768 else out
 
 
 def _symmetric(g: RandomGraph, value: Value) -> Value:
-    # int16 whose zero point is 0: sums over no more than one element, to another scale.
+    # int16 with the zero point 0, which others rely on: sums over no more than one element, to another scale.
     out = g.new((1, *value.shape), value.scale * 2.0 ** g.int(-2, 14), 0, "INT16")
     g.b.op("SUM", [reshape(g, value, (1, *value.shape)).index, g.b.constant(0)], [out.index], keepDims=True)
     return reshape(g, out, value.shape)
