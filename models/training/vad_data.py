@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.training import noise
-from models.training.command_data import Line, Script
+from models.training.command_data import STEP_FRAMES, Line, Script
 from models.training.features import features
 from models.training.labels import speech_blocks
-from models.training.network import STEP_FRAMES
 from models.training.voices import BLOCK, RATE_HZ, Samples, speak, warp
 
 DELAY_FRAMES = 6  # the model says what was 60 ms before the newest window's middle
