@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from bodydouble.compiler.errors import UnsupportedModelError
 from bodydouble.compiler.model import TYPE_CODES, Model, Operator, Quantisation, Subgraph, Tensor
-from bodydouble.compiler.ports import export_outputs, import_inputs
+from bodydouble.compiler.ports import check_ports, export_outputs, import_inputs
 from bodydouble.compiler.slots import Slot, choose_slots
 from bodydouble.compiler.steps import Program, Step
 from bodydouble.compiler.steps_move import Constant, Copy, Fill, Shift
@@ -21,6 +21,8 @@ from bodydouble.compiler.views import Storage, View, whole
 ANY = 1 << 10  # as many inputs or outputs as there are
 BYTES = ("INT8", "UINT8")
 ALL_TYPES = tuple(TYPE_CODES)
+RECORDS_MAX = 4096  # what a board takes (firmware/PLAN.md)
+DATA_BYTES_MAX = 1 << 26
 _CURES = {
     "CUSTOM": "replace the custom operation by built-in ones and convert again",
     "IF": "export the model without control flow",
@@ -80,6 +82,7 @@ class Lowering:
         self.slots: dict[int, Slot] = {}
         self._owned: dict[int, Storage] = {}
         self._filled: set[int] = set()
+        self._records = self._bytes = 0
 
     # Errors
 
@@ -165,8 +168,15 @@ class Lowering:
     # What handlers write
 
     def emit(self, step: Step) -> None:
-        """Append a step."""
+        """Append a step; a model that takes more of them, or more bytes, than a board can hold is refused."""
         self.steps.append(step)
+        self._records += step.count
+        self._bytes += step.weight_bytes + (len(step.data) if isinstance(step, Constant) else 0)
+        if self._records > RECORDS_MAX or self._bytes > DATA_BYTES_MAX:
+            raise UnsupportedModelError(
+                f"{self.source}: takes more than {RECORDS_MAX} steps or {DATA_BYTES_MAX >> 20} MB of constants",
+                hint="use a smaller model",
+            )
 
     def define(self, tensor: Tensor, view: View) -> None:
         """Say where `tensor` lies from now on."""
@@ -231,10 +241,7 @@ class Lowering:
             for op in graph.operators:
                 self._check(op, written)
         self.graph, self.tensors = self.model.subgraphs[0], self.model.subgraphs[0].tensors
-        if not self.graph.inputs or not self.graph.outputs:
-            raise UnsupportedModelError(
-                f"{self.source}: the model has no input or no output", hint="give a whole model"
-            )
+        check_ports(self)
         self.handles = variable_names(self, self.graph)
         self.uses = variable_uses(self)
         self.streams = find_streams(self)

@@ -19,8 +19,9 @@ from bodydouble.compiler import (
     ops_svdf,
     ops_unary,
 )
+from bodydouble.compiler.errors import UnsupportedModelError
 from bodydouble.compiler.fold import fold
-from bodydouble.compiler.lower import Lowering, Rule
+from bodydouble.compiler.lower import RECORDS_MAX, Lowering, Rule
 from bodydouble.compiler.memory import plan_arena
 from bodydouble.compiler.pack import pack
 from bodydouble.compiler.packing import ROWS
@@ -28,8 +29,10 @@ from bodydouble.compiler.reader import read_model
 from bodydouble.compiler.steps import Port, Program
 from bodydouble.compiler.views import View
 
+ARENA_BYTES_MAX = 1 << 24
+MACS_MAX = 1 << 28
 # Part of every cache key: raise it with any change of what the compiler writes.
-COMPILER_VERSION = 2
+COMPILER_VERSION = 3
 
 RULES: Mapping[str, Rule] = {
     **ops_conv.RULES,
@@ -145,6 +148,20 @@ def _place(lowering: Lowering, index: int, records: int, view: View, kind: str) 
     return Place(records, view.address, view.shape, view.strides, kind, name, producer.kind if producer else "INPUT")
 
 
+def _check_limits(source: str, program: Program, arena_bytes: int) -> None:
+    # What a board refuses to load (firmware/PLAN.md).
+    for amount, maximum, what in (
+        (arena_bytes, ARENA_BYTES_MAX, "bytes of arena"),
+        (sum(step.macs for step in program.steps), MACS_MAX, "multiply-accumulates"),
+        (sum(step.count for step in (*program.setup, *program.steps)), RECORDS_MAX, "steps"),
+    ):
+        if amount > maximum:
+            raise UnsupportedModelError(
+                f"{source}: needs {amount} {what} for an inference, a board takes {maximum}",
+                hint="use a smaller model",
+            )
+
+
 def compile_model(data: bytes, name: str, source: str | None = None, packing: int = ROWS) -> Plan:
     """Compile a .tflite file's bytes. `source` names the file in errors (default: `name`).
 
@@ -155,6 +172,7 @@ def compile_model(data: bytes, name: str, source: str | None = None, packing: in
     lowering = Lowering(fold(read_model(data, source or name), RULES), RULES)
     program = lowering.run()
     arena_bytes = plan_arena(program.setup, program.steps, program.inputs, program.outputs)
+    _check_limits(lowering.source, program, arena_bytes)
     blob, counts = pack(program, name, arena_bytes, packing)
     after = [0]
     for count in counts:

@@ -66,6 +66,16 @@ def export_outputs(ctx: Lowering, inputs: list[Port]) -> list[Port]:
     return ports
 
 
+def check_ports(ctx: Lowering) -> None:
+    """Refuse a graph with no input or output, or with more than a plan names."""
+    counts = (len(ctx.graph.inputs), len(ctx.graph.outputs))
+    if not all(1 <= count <= PORTS_MAX for count in counts):
+        raise UnsupportedModelError(
+            f"{ctx.source}: the model has {counts[0]} inputs and {counts[1]} outputs, not 1 to {PORTS_MAX} of each",
+            hint="give a whole model, exported with the inputs and outputs that the board needs",
+        )
+
+
 def _storage(tensor: Tensor) -> View:
     return whole(Storage(f"output {tensor.name}", tensor.elements * tensor.item), tensor.shape, tensor.item)
 

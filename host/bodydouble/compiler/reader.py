@@ -20,8 +20,10 @@ SUBGRAPHS_MAX = 64
 TENSORS_MAX = 8192
 OPERATORS_MAX = 8192
 ARGUMENTS_MAX = 1024
+CHANNELS_MAX = 8192
 RANK_MAX = 6
 TENSOR_BYTES_MAX = 1 << 24
+ENTRIES_MAX = 1 << 18  # tensors, operations, and numbers in lists of all graphs together
 _SCHEMA_VERSION = 3
 _HINT = "give a .tflite model file; this one is damaged or something else"
 
@@ -47,7 +49,10 @@ _OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "CONV_2D": (
         "Conv2DOptions",
-        ("Padding", "StrideW", "StrideH", "DilationWFactor", "DilationHFactor", "FusedActivationFunction"),
+        (
+            "Padding", "StrideW", "StrideH", "DilationWFactor", "DilationHFactor", "FusedActivationFunction",
+            "QuantizedBiasType",
+        ),
     ),
     "DEPTHWISE_CONV_2D": (
         "DepthwiseConv2DOptions",
@@ -56,7 +61,10 @@ _OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "DepthMultiplier", "FusedActivationFunction",
         ),
     ),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", ("WeightsFormat", "KeepNumDims", "FusedActivationFunction")),
+    "FULLY_CONNECTED": (
+        "FullyConnectedOptions",
+        ("WeightsFormat", "KeepNumDims", "FusedActivationFunction", "QuantizedBiasType"),
+    ),
     "TRANSPOSE_CONV": ("TransposeConvOptions", ("Padding", "StrideW", "StrideH", "FusedActivationFunction")),
     "ADD": ("AddOptions", ("FusedActivationFunction", "PotScaleInt16")),
     "SUB": ("SubOptions", ("FusedActivationFunction", "PotScaleInt16")),
@@ -92,14 +100,44 @@ def _names(enum: str) -> dict[int, str]:
     return {number: name for name, number in vars(getattr(tflite, enum)).items() if isinstance(number, int)}
 
 
-def _bounded(count: int, maximum: int, what: str, source: str) -> int:
-    if not 0 <= count <= maximum:
-        raise ModelFileError(f"{source}: {count} {what}, at most {maximum} are read", hint=_HINT)
-    return count
+class _File:
+    """The flatbuffer, and how much of it was read: parts that are shared and read again and again could be huge."""
 
+    def __init__(self, model: Any, source: str, size: int) -> None:
+        self.model = model
+        self.source = source
+        self._entries = ENTRIES_MAX
+        self._bytes = 4 * size
+        self._buffers: dict[int, bytes | None] = {}
 
-def _numbers(length: Callable[[], int], item: Callable[[int], int], source: str) -> tuple[int, ...]:
-    return tuple(int(item(i)) for i in range(_bounded(length(), ARGUMENTS_MAX, "numbers in a list", source)))
+    def bounded(self, count: int, maximum: int, what: str) -> int:
+        """`count`, which must not be larger than `maximum`."""
+        if not 0 <= count <= maximum:
+            raise ModelFileError(f"{self.source}: {count} {what}, at most {maximum} are read", hint=_HINT)
+        return count
+
+    def entries(self, count: int, maximum: int, what: str) -> range:
+        """Indices of `count` parts, which all graphs together have no endless number of."""
+        self._entries -= self.bounded(count, maximum, what)
+        if self._entries < 0:
+            raise ModelFileError(f"{self.source}: more than {ENTRIES_MAX} parts", hint=_HINT)
+        return range(count)
+
+    def numbers(self, length: Callable[[], int], item: Callable[[int], int]) -> tuple[int, ...]:
+        """A list of integers."""
+        return tuple(int(item(i)) for i in self.entries(length(), ARGUMENTS_MAX, "numbers in a list"))
+
+    def buffer(self, index: int) -> bytes | None:
+        """The constant in a buffer; None where it is empty."""
+        self.bounded(index, self.model.BuffersLength() - 1, "as a buffer's number")
+        if index not in self._buffers:
+            raw = self.model.Buffers(index)
+            data = raw.DataAsNumpy() if raw.DataLength() else None
+            self._bytes -= 0 if data is None else data.nbytes
+            if self._bytes < 0:
+                raise _DamagedError("its buffers overlap")
+            self._buffers[index] = None if data is None else data.tobytes()
+        return self._buffers[index]
 
 
 def _text(raw: bytes | None) -> str:
@@ -122,19 +160,22 @@ def _options(op: Any, kind: str) -> dict[str, Any]:
     return {name: getattr(options, name)() for name in fields}
 
 
-def _quantisation(raw: Any) -> Quantisation | None:
+def _quantisation(file: _File, raw: Any) -> Quantisation | None:
     if raw is None or not raw.ScaleLength():
         return None
-    scales = tuple(float(raw.Scale(i)) for i in range(min(raw.ScaleLength(), TENSORS_MAX)))
-    zero_points = tuple(int(raw.ZeroPoint(i)) for i in range(min(raw.ZeroPointLength(), TENSORS_MAX)))
+    scales = tuple(float(raw.Scale(i)) for i in file.entries(raw.ScaleLength(), CHANNELS_MAX, "scales"))
+    zero_points = tuple(
+        int(raw.ZeroPoint(i)) for i in file.entries(raw.ZeroPointLength(), CHANNELS_MAX, "zero points")
+    )
     if not all(math.isfinite(scale) and scale > 0 for scale in scales):
         raise _DamagedError("a scale that is no positive number")
     return Quantisation(scales, zero_points or (0,) * len(scales), int(raw.QuantizedDimension()))
 
 
-def _tensor(model: Any, raw: Any, index: int, source: str) -> Tensor:
+def _tensor(file: _File, raw: Any, index: int) -> Tensor:
+    source = file.source
     name = _text(raw.Name())
-    rank = 0 if raw.ShapeIsNone() else _bounded(raw.ShapeLength(), RANK_MAX, f"dimensions of tensor '{name}'", source)
+    rank = 0 if raw.ShapeIsNone() else file.bounded(raw.ShapeLength(), RANK_MAX, f"dimensions of tensor '{name}'")
     shape = tuple(int(raw.Shape(i)) for i in range(rank))
     kind = _names("TensorType").get(raw.Type(), f"type {raw.Type()}")
     if any(size <= 0 for size in shape):
@@ -151,37 +192,34 @@ def _tensor(model: Any, raw: Any, index: int, source: str) -> Tensor:
         raise UnsupportedModelError(
             f"{source}: tensor '{name}' is sparse", hint="export the model with dense weights"
         )
-    buffer = model.Buffers(_bounded(raw.Buffer(), model.BuffersLength() - 1, "as a buffer's number", source))
-    data: bytes | None = None
-    if buffer.DataLength():
-        data = buffer.DataAsNumpy().tobytes()
-        if kind in TYPE_BYTES and len(data) != math.prod(shape) * TYPE_BYTES[kind]:
-            raise _DamagedError(f"tensor '{name}' of shape {list(shape)} has {len(data)} bytes")
-    return Tensor(index, name, kind, shape, data, _quantisation(raw.Quantization()), bool(raw.IsVariable()))
+    data = file.buffer(raw.Buffer())
+    if data is not None and kind in TYPE_BYTES and len(data) != math.prod(shape) * TYPE_BYTES[kind]:
+        raise _DamagedError(f"tensor '{name}' of shape {list(shape)} has {len(data)} bytes")
+    return Tensor(index, name, kind, shape, data, _quantisation(file, raw.Quantization()), bool(raw.IsVariable()))
 
 
-def _operator(model: Any, op: Any, index: int, tensors: int, source: str) -> Operator:
-    code = model.OperatorCodes(_bounded(op.OpcodeIndex(), model.OperatorCodesLength() - 1, "as an operation", source))
+def _operator(file: _File, op: Any, index: int, tensors: int) -> Operator:
+    codes = file.model.OperatorCodesLength()
+    code = file.model.OperatorCodes(file.bounded(op.OpcodeIndex(), codes - 1, "as an operation"))
     number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     kind = _names("BuiltinOperator").get(number, f"operation {number}")
     if kind == "CUSTOM":
         kind = f"CUSTOM {_text(code.CustomCode())!r}"
-    inputs = _numbers(op.InputsLength, op.Inputs, source)
-    outputs = _numbers(op.OutputsLength, op.Outputs, source)
+    inputs = file.numbers(op.InputsLength, op.Inputs)
+    outputs = file.numbers(op.OutputsLength, op.Outputs)
     if any(not -1 <= tensor < tensors for tensor in inputs) or any(not 0 <= tensor < tensors for tensor in outputs):
         raise _DamagedError(f"{kind} names a tensor that does not exist")
     return Operator(index, kind, inputs, outputs, _options(op, kind))
 
 
-def _subgraph(model: Any, raw: Any, source: str) -> Subgraph:
-    count = _bounded(raw.TensorsLength(), TENSORS_MAX, "tensors", source)
-    tensors = tuple(_tensor(model, raw.Tensors(i), i, source) for i in range(count))
+def _subgraph(file: _File, raw: Any) -> Subgraph:
+    count = raw.TensorsLength()
+    tensors = tuple(_tensor(file, raw.Tensors(i), i) for i in file.entries(count, TENSORS_MAX, "tensors"))
     operators = tuple(
-        _operator(model, raw.Operators(i), i, count, source)
-        for i in range(_bounded(raw.OperatorsLength(), OPERATORS_MAX, "operations", source))
+        _operator(file, raw.Operators(i), i, count)
+        for i in file.entries(raw.OperatorsLength(), OPERATORS_MAX, "operations")
     )
-    inputs = _numbers(raw.InputsLength, raw.Inputs, source)
-    outputs = _numbers(raw.OutputsLength, raw.Outputs, source)
+    inputs, outputs = file.numbers(raw.InputsLength, raw.Inputs), file.numbers(raw.OutputsLength, raw.Outputs)
     if any(not 0 <= tensor < count for tensor in inputs + outputs):
         raise _DamagedError("an input or output names a tensor that does not exist")
     return Subgraph(tensors, operators, inputs, outputs)
@@ -201,10 +239,11 @@ def read_model(data: bytes, source: str) -> Model:
         model = tflite.Model.GetRootAsModel(data, 0)
         if model.Version() != _SCHEMA_VERSION:
             raise _DamagedError(f"schema version {model.Version()}")
-        count = _bounded(model.SubgraphsLength(), SUBGRAPHS_MAX, "subgraphs", source)
-        if not count:
+        file = _File(model, source, len(data))
+        graphs = file.entries(model.SubgraphsLength(), SUBGRAPHS_MAX, "subgraphs")
+        if not graphs:
             raise _DamagedError("it holds no graph")
-        return Model(source, tuple(_subgraph(model, model.Subgraphs(i), source) for i in range(count)))
+        return Model(source, tuple(_subgraph(file, model.Subgraphs(i)) for i in graphs))
     except _STUMBLES as error:
         reason = (
             _text(str(error).encode()) if isinstance(error, _DamagedError) else "an offset or a length in it is wrong"

@@ -43,6 +43,11 @@ class Step:
         raise NotImplementedError
 
     @property
+    def count(self) -> int:
+        """How many records it becomes."""
+        return 1
+
+    @property
     def weight_bytes(self) -> int:
         """Bytes of the model's weights in it."""
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +35,11 @@ class Copy(Step):
 
     def in_place(self) -> tuple[View, View] | None:
         return (self.target, self.source) if self.target.strides == self.source.strides else None
+
+    @property
+    def count(self) -> int:
+        loops, _ = _loops(self)
+        return math.prod(count for count, _, _ in loops[:-COPY_LOOPS])
 
     def records(self, packer: Packer) -> list[list[int]]:  # noqa: ARG002
         return _copies(self)
@@ -154,12 +160,17 @@ def _merged(target: View, source: View) -> list[_Loop]:
     return loops
 
 
-def _copies(step: Copy) -> list[list[int]]:
+def _loops(step: Copy) -> tuple[list[_Loop], int]:
+    # Counts from the shortest to the longest, where a turn costs least, and the bytes of a run.
     loops = _merged(step.target, step.source)
     run = 1
     if loops and loops[-1][1] == loops[-1][2] == 1:
         run = loops.pop()[0]
-    loops.sort(key=lambda loop: loop[0])  # the longest innermost, where a turn costs least
+    return sorted(loops, key=lambda loop: loop[0]), run
+
+
+def _copies(step: Copy) -> list[list[int]]:
+    loops, run = _loops(step)
     starts = [(step.target.address, step.source.address)]
     while len(loops) > COPY_LOOPS:  # more dimensions than a record holds: one record per index of the shortest
         count, to, frm = loops.pop(0)
