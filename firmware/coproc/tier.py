@@ -3,14 +3,14 @@
 # A MicroPython without a native emitter, or without the inline assembler, raises SyntaxError when it compiles such a
 # function, and ValueError when it loads an .mpy with foreign native code: either way the next tier is tried.
 
-# Ring, front end, endpointing, neural network, link. What assembler would not make faster is left to viper.
+# Ring, front end, endpointing, neural network, link. A tier that lacks a part names the next tier's module.
 _MODULES = {
     "asm": (
         "coproc.audio.ring_asm",
         "coproc.audio.frontend_asm",
         "coproc.audio.endpoint_asm",
         "coproc.nn.kernels_asm",
-        "coproc.link_viper",
+        "coproc.link_asm",
     ),
     "viper": (
         "coproc.audio.ring_viper",

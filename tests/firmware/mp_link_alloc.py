@@ -1,12 +1,14 @@
 # A running link allocates nothing: bulk frames in, grants and acknowledgements, events out and acknowledged, pings,
-# duplicates, gaps, broken frames.
+# duplicates, gaps, broken frames. Argument: tier.
 import gc
+import sys
 
 from mp_link_kit import MemoryStream, hello
 
-from coproc import link_viper, wire
+from coproc import wire
 from coproc.link import Link
 
+kernels = __import__("coproc.link_" + sys.argv[1], None, None, ("kernels",))
 stream = MemoryStream()
 seen = [0]
 
@@ -15,8 +17,8 @@ def on_frame(channel, buf, start, length):
     seen[0] = seen[0] + length & 0xFFFFFF
 
 
-link = Link(stream, on_frame, link_viper, ((wire.AUDIO, 8192),), first=65400)
-stream.feed(hello(link_viper))
+link = Link(stream, on_frame, kernels, ((wire.AUDIO, 8192),), first=65400)
+stream.feed(hello(kernels))
 link.poll(0)
 assert link.connected
 
@@ -31,18 +33,18 @@ def rebuild(first, acked):
     # Four frames of audio (one of them repeated, one after a gap), a broken one, a ping, an acknowledgement.
     at = 0
     for i in (0, 1, 2, 3, 3, 9):
-        link_viper.pack(plain, wire.DATA, wire.AUDIO, first + i & 0xFFFF, audio, 0, 1024)
-        at = link_viper.seal(plain, 1024, spare, at)
+        kernels.pack(plain, wire.DATA, wire.AUDIO, first + i & 0xFFFF, audio, 0, 1024)
+        at = kernels.seal(plain, 1024, spare, at)
     spare[at] = 9
     spare[at + 1] = 7
     spare[at + 2] = 0
     at += 3
-    link_viper.pack(plain, wire.PING, 0, 0, event, 0, 8)
-    at = link_viper.seal(plain, 8, spare, at)
+    kernels.pack(plain, wire.PING, 0, 0, event, 0, 8)
+    at = kernels.seal(plain, 8, spare, at)
     head[0] = acked & 255
     head[1] = acked >> 8
-    link_viper.pack(plain, wire.ACK, 0, 0, head, 0, 4)
-    at = link_viper.seal(plain, 4, spare, at)
+    kernels.pack(plain, wire.ACK, 0, 0, head, 0, 4)
+    at = kernels.seal(plain, 4, spare, at)
     while at < len(spare):
         spare[at] = 0
         at += 1

@@ -3,17 +3,10 @@
 import gc
 from time import ticks_diff, ticks_us
 
-from mp_link_kit import frame, hello
+from mp_link_kit import frame, hello, tiers
 
-from coproc import link_bytecode, wire
+from coproc import wire
 from coproc.link import Link
-
-try:
-    from coproc import link_viper
-
-    tiers = [link_viper, link_bytecode]
-except SyntaxError:
-    tiers = [link_bytecode]
 
 
 class Source:
@@ -89,7 +82,7 @@ def send(kernels, payload):
     return ticks_diff(ticks_us(), started) / COUNT
 
 
-for kernels in tiers:
+for kernels in tiers():
     for name, payload in (("speech", bytes(speech)), ("silence", bytes(1024)), ("speech", bytes(speech[:320]))):
         chunks = chunked(kernels, payload)
         print(kernels.NAME, "in", name, len(payload), min([receive(kernels, chunks) for _ in range(ROUNDS)]))

@@ -5,17 +5,10 @@ import gc
 import random
 import sys
 
-from mp_link_kit import MemoryStream, frame, hello
+from mp_link_kit import MemoryStream, frame, hello, tiers
 
-from coproc import link_bytecode, wire
+from coproc import wire
 from coproc.link import Link
-
-try:
-    from coproc import link_viper
-
-    tiers = [link_viper, link_bytecode]
-except SyntaxError:
-    tiers = [link_bytecode]
 
 seed = int(sys.argv[1])
 chunks = int(sys.argv[2])
@@ -29,7 +22,7 @@ def payload(n):
     return bytes([n & 255, n >> 8 & 255]) + bytes([n * 7 & 255]) * (n % 61)
 
 
-for kernels in tiers:
+for kernels in tiers():
     stream = MemoryStream()
     expected = {}
 

@@ -74,3 +74,14 @@ def hello(kernels, session="s", following=0, version=1, max_payload=1024):
 
     fields = {"version": version, "session": session, "max_payload": max_payload, "next": following}
     return frame(kernels, 1, 0, 0, json.dumps(fields).encode())
+
+
+def tiers():
+    # The kernels of every tier that runs here.
+    found = []
+    for name in ("asm", "viper", "bytecode"):
+        try:  # noqa: SIM105  MicroPython has no contextlib
+            found.append(__import__("coproc.link_" + name, None, None, ("kernels",)))
+        except SyntaxError:
+            pass
+    return found

@@ -1,16 +1,9 @@
 # Sessions of the board's end, step by step, on every tier that runs here.
 # ruff: noqa: B023, RUF015  # MicroPython's idiom; closures run before their loop goes on
-from mp_link_kit import MemoryStream, frame, hello
+from mp_link_kit import MemoryStream, frame, hello, tiers
 
-from coproc import link_bytecode, wire
+from coproc import wire
 from coproc.link import Link
-
-try:
-    from coproc import link_viper
-
-    tiers = [link_viper, link_bytecode]
-except SyntaxError:
-    tiers = [link_bytecode]
 
 
 def json(payload):
@@ -19,7 +12,7 @@ def json(payload):
     return json.loads(payload)
 
 
-for kernels in tiers:
+for kernels in tiers():
     got = []
     sessions = []
     stream = MemoryStream(65536)
@@ -150,4 +143,4 @@ for kernels in tiers:
         before = link.bad_frames
         say(frame(kernels, wire.HELLO, 0, 0, broken))
         assert link.bad_frames == before + 1 and not link.connected, broken
-print("ok", len(tiers))
+print("ok", len(tiers()))

@@ -16,9 +16,10 @@ from typing import Any
 from unittest.mock import patch
 
 from bodydouble.compiler import Plan
-from support.micropython import FIRMWARE, run_micropython
+from support.micropython import FIRMWARE, ROOT, run_micropython
 from support.thumb import Function, functions
 
+SCRIPTS = ROOT / "tests" / "firmware"
 M0 = 0  # in the place of a MicroPython's word size: the emulated Cortex-M0+
 
 _machine_code = lru_cache(maxsize=None)(functions)
@@ -35,17 +36,19 @@ def micropython(firmware: Path = FIRMWARE) -> Iterator[dict[str, Function]]:
     met: dict[str, Function] = {}
 
     def asm_thumb(function: Callable[..., Any]) -> Function:
-        # The Python function is never called: only its name counts.
+        # The Python function is never called: only its name counts. Viper runs as the Python that it also is.
         source = Path(function.__code__.co_filename)
         met[function.__name__] = Function(_machine_code(source)[function.__name__])
         return met[function.__name__]
 
     micropython, uctypes = ModuleType("micropython"), ModuleType("uctypes")
-    vars(micropython).update(const=lambda value: value, asm_thumb=asm_thumb)
+    vars(micropython).update(const=lambda value: value, asm_thumb=asm_thumb, viper=lambda function: function)
     vars(uctypes).update(addressof=lambda _: 0)
     with (
-        patch.object(sys, "path", [str(firmware), *sys.path]),
-        patch.object(builtins, "const", lambda value: value, create=True),
+        patch.object(sys, "path", [str(firmware), str(SCRIPTS), *sys.path]),
+        patch.multiple(
+            builtins, create=True, const=lambda value: value, ptr8=bytearray, ptr16=bytearray, ptr32=bytearray
+        ),
         patch.dict(sys.modules, {"micropython": micropython, "uctypes": uctypes}),
     ):
         yield met  # what was imported meanwhile is forgotten afterwards
