@@ -59,12 +59,12 @@ def test_the_plain_one_compiles() -> None:
     ("data", "words"),
     [
         (_conv(kind="FLOAT32", weights="FLOAT32", out="FLOAT32"), ["CONV_2D", "FLOAT32"]),
-        (_conv(weights="INT4"), ["CONV_2D", "the_weights", "INT4"]),
-        (_conv(kind="INT16", out="INT16"), ["CONV_2D", "INT16", "the_input"]),
+        (_conv(weights="INT16"), ["CONV_2D", "the_weights", "INT16"]),
+        (_conv(kind="INT16"), ["CONV_2D", "INT8", "the_output"]),
         (_conv(kind="FLOAT32", out="FLOAT32"), ["FLOAT32", "the_input"]),  # hybrid
         (_conv(constant=False), ["CONV_2D", "the_weights", "no constant"]),
         (_conv(zero=3), ["CONV_2D", "the_weights", "zero point"]),
-        (_conv(shape=(2, 4, 1, 2)), ["CONV_2D", "batch 1"]),
+        (_conv(shape=(2, 4, 1, 2)), ["CONV_2D", "one batch"]),
         (_conv(shape=(1, -1, 1, 2)), ["the_input", "dynamic"]),
         (_conv(strideH=0), ["CONV_2D", "strides"]),
         (_conv(strideH=2), ["CONV_2D", "the_output", "rows"]),

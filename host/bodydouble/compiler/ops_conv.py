@@ -1,293 +1,169 @@
-"""Operations that multiply and accumulate: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED.
-
-The board sums unsigned products of bytes. With x and w held plus 128, and X and W the zero points plus 128,
-sum (x-X)(w-W) = sum x*w - W * sum x - X * sum (w-W): the last term joins the bias here, the middle one is one sum per
-window on the board. Rows of weights are padded with W, which adds nothing.
-"""
+"""Operations that multiply and accumulate: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, in int8 and int16."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from bodydouble.compiler.lower import Lowering, Rule
-from bodydouble.compiler.model import Operator
-from bodydouble.compiler.quantise import ACTIVATIONS, activation_range, float32, quantize_multiplier
-from bodydouble.compiler.steps_dot import Conv, Depthwise, Requantisation, Window
+from bodydouble.compiler.model import Operator, Tensor
+from bodydouble.compiler.products import ACTIVATION_TYPES, read_products, read_weights
+from bodydouble.compiler.steps_dot import Window
 from bodydouble.compiler.steps_move import Copy, Fill
 from bodydouble.compiler.views import Storage, View, whole
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-_SAME, _VALID = 0, 1
-_INT32_LIMIT = 1 << 31
-_LEFT = 32  # a shift byte from here up shifts to the left before the multiplication
+SAME, VALID = 0, 1
 STRIDE_MAX = 1 << 12
+BATCH_MAX = 64
 
 
-def _weights(ctx: Lowering, op: Operator) -> NDArray[np.int8]:
-    import numpy as np  # noqa: PLC0415  -- not needed when the plan is cached
+@dataclass(frozen=True)
+class Axis:
+    """Where windows lie along rows or columns: how many, how far apart, their taps, and how far apart those are."""
 
-    tensor = ctx.tensor(op, 1)
-    ctx.require_type(op, ctx.tensor(op, 0), "INT8")
-    ctx.require_type(op, ctx.output(op), "INT8")
-    ctx.require_type(op, tensor, "INT8")
-    if tensor.data is None:
-        ctx.refuse(op, f"has weights '{tensor.name}' that are no constant")
-    return np.frombuffer(tensor.data, np.int8).reshape(tensor.shape)
+    count: int
+    step: int
+    taps: int
+    dilation: int = 1
 
-
-def _biases(ctx: Lowering, op: Operator, channels: int) -> list[int]:
-    if len(op.inputs) < 3 or op.inputs[2] < 0:
-        return [0] * channels
-    tensor = ctx.tensor(op, 2)
-    ctx.require_type(op, tensor, "INT32")
-    values = ctx.integers(op, 2)
-    if len(values) != channels:
-        ctx.refuse(op, f"has {len(values)} biases for {channels} channels")
-    return values
+    def bytes_between(self, stride: int) -> tuple[int, int]:
+        """Bytes from a window to the next, and from a tap to the next; 0 where none follows."""
+        return (
+            self.step * stride if self.count > 1 else 0,
+            self.dilation * stride if self.taps > 1 else 0,
+        )
 
 
-def _scales(ctx: Lowering, op: Operator, channels: int) -> tuple[tuple[float, ...], int]:
-    # The weights' scales, one or one per channel, and their zero point.
-    tensor = ctx.tensor(op, 1)
-    q = tensor.quantisation
-    if q is None or len(q.scales) not in (1, channels) or len(q.zero_points) != len(q.scales):
-        ctx.refuse(op, f"needs a scale, or one per channel, on weights '{tensor.name}'")
-    zero = q.zero_points[0]
-    if any(point != zero for point in q.zero_points) or not -128 <= zero <= 127:
-        ctx.refuse(op, f"has weights '{tensor.name}' with zero points that differ or are no int8")
-    if zero and (op.kind != "FULLY_CONNECTED" or len(q.scales) > 1):
-        ctx.refuse(op, f"has weights '{tensor.name}' with the zero point {zero}, not 0")
-    return q.scales, zero
+def make_window(view: View, rows: Axis, columns: Axis) -> Window:
+    """The windows of `view`, whose last three dimensions are rows, columns and channels."""
+    row_step, tap_step_y = rows.bytes_between(view.strides[-3])
+    column_step, tap_step_x = columns.bytes_between(view.strides[-2])
+    return Window(
+        rows.count, columns.count, row_step, column_step, rows.taps, tap_step_y, columns.taps, tap_step_x
+    )  # fmt: skip
 
 
-def _requantisation(
-    ctx: Lowering, op: Operator, weights: NDArray[np.int64], biases: list[int], scales: tuple[float, ...]
-) -> Requantisation:
-    """`weights` [channels, window], their zero point taken off."""
-    x, out = ctx.quantisation(op, ctx.tensor(op, 0)), ctx.quantisation(op, ctx.output(op))
-    activation = op.options["FusedActivationFunction"]
-    if activation not in ACTIVATIONS:
-        ctx.refuse(op, f"has the fused activation {activation}")
-    whole_tensor = op.kind == "FULLY_CONNECTED" and len(scales) == 1
-    x_zero = x.zero_point + 128
-    widest = max(x_zero, 255 - x_zero)
-    folded, multipliers, shifts = [], [], []
-    for channel, bias in enumerate(biases):
-        scale = scales[channel % len(scales)]
-        # TFLite multiplies a dense layer's scales as float32, a convolution's as doubles.
-        product = float32(x.scale * scale) if whole_tensor else x.scale * scale
-        multiplier, shift = quantize_multiplier(product / out.scale)
-        total = int(abs(weights[channel]).sum())
-        worst = (total * widest + abs(bias)) << max(shift, 0)
-        folded_bias = bias - x_zero * int(weights[channel].sum())
-        if worst >= _INT32_LIMIT or abs(folded_bias) >= _INT32_LIMIT:
-            ctx.refuse(op, f"has sums in channel {channel} that do not fit 32 bits", "retrain with smaller biases")
-        folded.append(folded_bias)
-        multipliers.append(multiplier)
-        shifts.append(_LEFT + shift if shift > 0 else -shift)
-    low, high = activation_range(activation, out.scale, out.zero_point, -128, 127)
-    return Requantisation(
-        tuple(folded), tuple(multipliers), tuple(shifts), out.zero_point + 128, low + 128, high + 128
-    )
+def image(ctx: Lowering, op: Operator, position: int, out: Tensor) -> View:
+    """An input of [batch, rows, columns, channels], channels one after the other; its batch is the output's."""
+    source = ctx.tensor(op, position)
+    if len(source.shape) != 4 or len(out.shape) != 4 or not 1 <= source.shape[0] == out.shape[0] <= BATCH_MAX:
+        ctx.refuse(
+            op,
+            f"takes shape {list(source.shape)} to {list(out.shape)}; only one batch of at most {BATCH_MAX} "
+            "in 4 dimensions runs",
+        )
+    view = ctx.view(op, position, ACTIVATION_TYPES)
+    if min(view.strides) < 0 or (view.shape[3] > 1 and view.strides[3] != view.item):
+        return ctx.dense(op, position, ACTIVATION_TYPES)
+    return view
 
 
-def _rows(weights: NDArray[np.int8], zero: int) -> NDArray[np.uint8]:
-    # [channels, window] as unsigned bytes, rows padded to a multiple of 4.
-    import numpy as np  # noqa: PLC0415
-
-    channels, depth = weights.shape
-    rows = np.full((channels, (depth + 3) // 4 * 4), zero + 128, np.uint8)
-    rows[:, :depth] = (weights.astype(np.int16) + 128).astype(np.uint8)
-    return rows
-
-
-def _pad(ctx: Lowering, op: Operator, view: View, pads: tuple[tuple[int, int], tuple[int, int]]) -> View:
-    # A copy with a border of the zero point: what lies outside then adds nothing.
+def pad(ctx: Lowering, op: Operator, source: Tensor, view: View, pads: tuple[tuple[int, int], ...]) -> View:
+    """A copy with a border of the zero point, by rows and columns: what lies outside then adds nothing."""
     (top, bottom), (left, right) = pads
     if not (top or bottom or left or right):
         return view
-    _, height, width, channels = view.shape
-    shape = (1, height + top + bottom, width + left + right, channels)
-    name = f"{ctx.tensor(op, 0).name} (padded)"
-    storage = Storage(name, shape[1] * shape[2] * channels)
-    padded = whole(storage, shape)
-    zero = ctx.quantisation(op, ctx.tensor(op, 0)).zero_point + 128
+    batch, height, width, channels = view.shape
+    shape = (batch, height + top + bottom, width + left + right, channels)
+    storage = Storage(f"{source.name} (padded)", shape[0] * shape[1] * shape[2] * channels * view.item)
+    padded = whole(storage, shape, view.item)
+    zero = ctx.quantisation(op, source).zero_point + 128 if source.type == "INT8" else 0
     ctx.emit(Fill(storage, 0, storage.size, zero, operator=op.index, label="pad"))
-    inside = View(storage, top * padded.strides[1] + left * padded.strides[2], view.shape, padded.strides)
+    inside = padded.cut(1, top, height).cut(2, left, width)
     ctx.emit(Copy(inside, view, operator=op.index, label="pad"))
     return padded
 
 
-def _window(ctx: Lowering, op: Operator, kernel: tuple[int, int], out_shape: tuple[int, ...]) -> tuple[View, Window]:
-    """The input, padded where the operation says SAME, and where its windows lie."""
+def _windows(ctx: Lowering, op: Operator, kernel: tuple[int, int], out: Tensor) -> tuple[View, Window]:
+    """The input, padded where the operation says SAME, and where the windows of each of its batches lie."""
     options = op.options
-    view = ctx.view(op, 0)
-    if len(view.shape) != 4 or view.shape[0] != 1 or len(out_shape) != 4 or out_shape[0] != 1:
-        ctx.refuse(op, f"takes shape {list(view.shape)} to {list(out_shape)}; only batch 1 of 4 dimensions runs")
-    if view.strides[3] != 1 and view.shape[3] != 1:
-        view = ctx.dense(op, 0)
-    steps = (options["StrideH"], options["StrideW"])
-    dilations = (options["DilationHFactor"], options["DilationWFactor"])
-    if any(not 1 <= n <= STRIDE_MAX for n in steps + dilations):
-        ctx.refuse(op, f"has strides {steps} and dilations {dilations}")
-    if options["Padding"] not in (_SAME, _VALID):
+    view = image(ctx, op, 0, out)
+    if options["Padding"] not in (SAME, VALID):
         ctx.refuse(op, f"has the padding {options['Padding']}")
-    pads = []
-    for i in (0, 1):
-        size, step, reach = view.shape[1 + i], steps[i], (kernel[i] - 1) * dilations[i] + 1
-        count = -(-size // step) if options["Padding"] == _SAME else (size - reach) // step + 1
-        if count != out_shape[1 + i] or count < 1:
-            ctx.refuse(op, f"gives {max(count, 0)} rows in dimension {1 + i}, its output says {out_shape[1 + i]}")
-        total = max((count - 1) * step + reach - size, 0) if options["Padding"] == _SAME else 0
-        if total > kernel[i] * dilations[i]:
-            ctx.refuse(op, f"pads by {total} rows")
+    axes, pads = [], []
+    for i, name in ((1, "H"), (2, "W")):
+        size, taps = view.shape[i], kernel[i - 1]
+        step, dilation = options[f"Stride{name}"], options[f"Dilation{name}Factor"]
+        if not 1 <= step <= STRIDE_MAX or not 1 <= dilation <= STRIDE_MAX:
+            ctx.refuse(op, f"has strides of {step} and dilations of {dilation}")
+        reach = (taps - 1) * dilation + 1
+        count = -(-size // step) if options["Padding"] == SAME else (size - reach) // step + 1
+        if count != out.shape[i] or count < 1:
+            ctx.refuse(op, f"gives {max(count, 0)} rows in dimension {i}, its output says {out.shape[i]}")
+        total = max((count - 1) * step + reach - size, 0) if options["Padding"] == SAME else 0
+        axes.append(Axis(count, step, taps, dilation))
         pads.append((total // 2, total - total // 2))
-    view = _pad(ctx, op, view, (pads[0], pads[1]))
-    _, row, column, _ = view.strides
-    counts = (out_shape[1], out_shape[2], *kernel)
-    between = (steps[0] * row, steps[1] * column, dilations[0] * row, dilations[1] * column)
-    # A step that is never taken is 0: it could be larger than a word.
-    step_y, step_x, tap_y, tap_x = (step if count > 1 else 0 for step, count in zip(between, counts, strict=True))
-    return view, Window(out_shape[1], out_shape[2], step_y, step_x, kernel[0], tap_y, kernel[1], tap_x)
-
-
-def _emit_conv(
-    ctx: Lowering,
-    op: Operator,
-    source: View,
-    window: Window,
-    depth: int,
-    weights: NDArray[np.int8],
-    zero: int,
-    target: View,
-    out_steps: tuple[int, int],
-    requantisation: Requantisation,
-) -> None:
-    """`weights` [channels, taps_y * taps_x * depth]; taps that lie side by side become one piece."""
-    rows = _rows(weights, zero)
-    piece, taps_y, taps_x = depth, window.taps_y, window.taps_x
-    if taps_x == 1 or window.tap_step_x == piece:
-        piece, taps_x = piece * taps_x, 1
-        if taps_y == 1 or window.tap_step_y == piece:
-            piece, taps_y = piece * taps_y, 1
-    gather = None
-    if taps_y * taps_x > 1:
-        gather = Storage(f"{ctx.output(op).name} (window)", int(rows.shape[1]))
-    else:
-        taps_y = taps_x = 1
-        reach = (window.rows - 1) * window.row_step + (window.columns - 1) * window.column_step + rows.shape[1]
-        source = _undisturbed(ctx, op, source, target, int(reach), padded=rows.shape[1] > piece)
-    merged = Window(
-        window.rows, window.columns, window.row_step, window.column_step,
-        taps_y, window.tap_step_y, taps_x, window.tap_step_x,
-    )  # fmt: skip
-    out = ctx.output(op)
-    ctx.emit(
-        Conv(
-            target, source, merged, piece, gather, rows, zero + 128, *out_steps, requantisation,
-            operator=op.index, tensor=out.index, label=op.kind.lower(),
-        )
-    )  # fmt: skip
-    ctx.define(out, target)
-
-
-def _undisturbed(ctx: Lowering, op: Operator, source: View, target: View, reach: int, padded: bool) -> View:
-    """`source` where nothing is written while windows are read, `reach` bytes from its start: padding counts too."""
-    if padded and source.storage is target.storage:
-        apart = View(Storage(f"{ctx.tensor(op, 0).name} (apart)", reach), 0, source.shape, source.strides)
-        ctx.emit(Copy(apart, source, operator=op.index, label="pack"))
-        source = apart
-    source.storage.size = max(source.storage.size, source.offset + reach)
-    return source
+    view = pad(ctx, op, ctx.tensor(op, 0), view, tuple(pads))
+    return view, make_window(view, *axes)
 
 
 def conv_2d(ctx: Lowering, op: Operator) -> None:
-    """int8 convolution, weights per channel or per tensor."""
-    import numpy as np  # noqa: PLC0415
-
-    weights, out = _weights(ctx, op), ctx.output(op)
+    """Convolution; in groups where the weights have fewer channels than the input."""
+    source, out = ctx.tensor(op, 0), ctx.output(op)
+    weights = read_weights(ctx, op, source)
     if weights.ndim != 4 or len(out.shape) != 4 or weights.shape[0] != out.shape[3]:
         ctx.refuse(op, f"has weights of shape {list(weights.shape)} for an output of shape {list(out.shape)}")
     channels, height, width, depth = weights.shape
-    if len(ctx.tensor(op, 0).shape) != 4 or ctx.tensor(op, 0).shape[3] != depth:
-        ctx.refuse(op, f"has weights for {depth} channels, its input is {list(ctx.tensor(op, 0).shape)}")
-    scales, zero = _scales(ctx, op, channels)
-    view, window = _window(ctx, op, (height, width), out.shape)
-    flat = weights.reshape(channels, -1)
-    requantisation = _requantisation(ctx, op, flat.astype(np.int64), _biases(ctx, op, channels), scales)
-    target = ctx.place(out)
-    out_steps = (target.strides[1], target.strides[2])
-    _emit_conv(ctx, op, view, window, depth, flat, zero, target, out_steps, requantisation)
+    inputs = source.shape[-1] if len(source.shape) == 4 else 0
+    groups = inputs // depth
+    if not groups or inputs % depth or channels % groups:
+        ctx.refuse(op, f"has weights for {depth} channels, its input is {list(source.shape)}")
+    products = read_products(ctx, op, source, channels, bias_types=("INT32",))
+    view, window = _windows(ctx, op, (height, width), out)
+    flat, target = weights.reshape(channels, -1), ctx.place(out)
+    every = channels // groups
+    for batch in range(out.shape[0]):
+        windows, outs = view.cut(0, batch, 1), target.cut(0, batch, 1)
+        if depth == 1 and groups > 1:
+            products.depthwise(windows, window, inputs, flat, outs)
+            continue
+        for group in range(groups):
+            mine = slice(group * every, (group + 1) * every)
+            part = windows.cut(3, group * depth, depth)
+            products.conv(part, window, depth, flat[mine], mine, outs.cut(3, mine.start, every))
+    ctx.define(out, target)
 
 
 def depthwise_conv_2d(ctx: Lowering, op: Operator) -> None:
-    """int8 depthwise convolution; a step per output of each input channel, or a convolution of a single one."""
-    import numpy as np  # noqa: PLC0415
-
-    weights, out = _weights(ctx, op), ctx.output(op)
-    source = ctx.tensor(op, 0)
+    """Depthwise convolution; of a single channel it is an ordinary one."""
+    source, out = ctx.tensor(op, 0), ctx.output(op)
+    weights = read_weights(ctx, op, source)
     if weights.ndim != 4 or len(out.shape) != 4 or len(source.shape) != 4 or weights.shape[0] != 1:
         ctx.refuse(op, f"has weights of shape {list(weights.shape)} for an output of shape {list(out.shape)}")
     _, height, width, channels = weights.shape
     inputs = source.shape[3]
     if channels != out.shape[3] or channels % inputs or channels // inputs != op.options["DepthMultiplier"]:
         ctx.refuse(op, f"makes {channels} channels of {inputs}, times {op.options['DepthMultiplier']}")
-    scales, zero = _scales(ctx, op, channels)
-    view, window = _window(ctx, op, (height, width), out.shape)
-    flat = np.ascontiguousarray(weights.reshape(height * width, channels).T)
-    rq = _requantisation(ctx, op, flat.astype(np.int64), _biases(ctx, op, channels), scales)
-    target = ctx.place(out)
-    out_steps = (target.strides[1], target.strides[2])
-    if inputs == 1:
-        _emit_conv(ctx, op, view, window, 1, flat, zero, target, out_steps, rq)
-        return
-    every = channels // inputs
-    for first in range(every):
-        mine = flat[first::every]
-        blocks = np.full(((inputs + 7) // 8, 8, height * width), 128, np.uint8)
-        blocks.reshape(-1, height * width)[:inputs] = (mine.astype(np.int16) + 128).astype(np.uint8)
-        ctx.emit(
-            Depthwise(
-                View(target.storage, target.offset + first, target.shape, target.strides),
-                view,
-                window,
-                inputs,
-                Storage(f"{out.name} (sums)", 32),
-                np.ascontiguousarray(blocks.transpose(0, 2, 1)),
-                *out_steps,
-                every,
-                Requantisation(
-                    rq.biases[first::every], rq.multipliers[first::every], rq.shifts[first::every],
-                    rq.zero, rq.low, rq.high,
-                ),
-                operator=op.index,
-                tensor=out.index,
-                label=op.kind.lower(),
-            )
-        )  # fmt: skip
+    products = read_products(ctx, op, source, channels)
+    view, window = _windows(ctx, op, (height, width), out)
+    flat, target = weights.reshape(height * width, channels).T, ctx.place(out)
+    for batch in range(out.shape[0]):
+        windows, outs = view.cut(0, batch, 1), target.cut(0, batch, 1)
+        if inputs == 1:
+            products.conv(windows, window, 1, flat, slice(channels), outs)
+        else:
+            products.depthwise(windows, window, inputs, flat, outs)
     ctx.define(out, target)
 
 
 def fully_connected(ctx: Lowering, op: Operator) -> None:
     """A dense layer: a convolution of one row, a column per batch."""
-    import numpy as np  # noqa: PLC0415
-
-    weights, out, source = _weights(ctx, op), ctx.output(op), ctx.tensor(op, 0)
+    source, out = ctx.tensor(op, 0), ctx.output(op)
+    weights = read_weights(ctx, op, source)
     if op.options["WeightsFormat"]:
         ctx.refuse(op, "has shuffled weights")
-    if weights.ndim != 2:
+    if weights.ndim < 2 or weights.size != weights.shape[-1] * weights.shape[-2]:
         ctx.refuse(op, f"has weights of shape {list(weights.shape)}")
-    channels, depth = weights.shape
-    if source.elements % depth or out.elements != source.elements // depth * channels:
-        ctx.refuse(op, f"takes {source.elements} elements by {list(weights.shape)} to {out.elements}")
-    scales, zero = _scales(ctx, op, channels)
-    requantisation = _requantisation(ctx, op, weights.astype(np.int64) - zero, _biases(ctx, op, channels), scales)
-    window = Window(1, source.elements // depth, 0, depth, 1, 0, 1, 0)
-    view = ctx.dense(op, 0)
-    _emit_conv(ctx, op, view, window, depth, weights, zero, ctx.place(out), (0, channels), requantisation)
+    channels, depth = weights.shape[-2:]
+    batch = source.elements // depth
+    if source.elements % depth or not out.shape or out.shape[-1] != channels or out.elements != batch * channels:
+        ctx.refuse(op, f"takes {list(source.shape)} by {list(weights.shape)} to {list(out.shape)}")
+    products = read_products(ctx, op, source, channels, bias_types=("INT32",))
+    view, target = ctx.dense(op, 0, ACTIVATION_TYPES), ctx.place(out)
+    rows = view.reshaped((1, batch, depth))
+    window = make_window(rows, Axis(1, 1, 1), Axis(batch, 1, 1))
+    outs = target.reshaped((1, batch, channels))
+    products.conv(rows, window, depth, weights.reshape(channels, depth), slice(channels), outs)
+    ctx.define(out, target)
 
 
 RULES = {

@@ -17,6 +17,7 @@ from bodydouble.compiler import (
     ops_soft,
     ops_state,
     ops_svdf,
+    ops_transpose_conv,
     ops_unary,
 )
 from bodydouble.compiler.errors import UnsupportedModelError
@@ -45,6 +46,7 @@ RULES: Mapping[str, Rule] = {
     **ops_soft.RULES,
     **ops_state.RULES,
     **ops_svdf.RULES,
+    **ops_transpose_conv.RULES,
     **ops_unary.RULES,
 }
 """Every operation that the board runs."""
