@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from bodydouble.compiler.lower import Lowering, Rule
@@ -35,7 +36,8 @@ def _state(ctx: Lowering, op: Operator, shape: tuple[int, int]) -> tuple[Tensor,
     q = ctx.quantisation(op, tensor)
     if not tensor.variable or tensor.data is not None or tensor.shape != shape or q.zero_point:
         ctx.refuse(op, f"needs a variable of shape {list(shape)} and zero point 0 as state '{tensor.name}'")
-    if ctx.consumers[tensor.index] != [op] or tensor.index in (*ctx.graph.inputs, *ctx.graph.outputs):
+    ends = {*ctx.graph.inputs, *ctx.graph.outputs, *ctx.producers}
+    if ctx.consumers[tensor.index] != [op] or tensor.index in ends:
         ctx.refuse(op, f"shares its state '{tensor.name}'")
     return tensor, q
 
@@ -67,8 +69,10 @@ def svdf(ctx: Lowering, op: Operator) -> None:
     product_scale = float32(state_q.scale * time_q.scale)
     if len(biases) != units or abs((bias_q.scale if bias_q else 0.0) - product_scale) >= _BIAS_SCALES_APART:
         ctx.refuse(op, f"has {len(biases)} biases for {units} units, or of another scale than state times weights")
-    feature_multiplier = quantize_multiplier(float32(float32(x.scale * feature_q.scale) / state_q.scale))
-    multiplier = quantize_multiplier(float32(product_scale / out_q.scale))
+    scales = float32(float32(x.scale * feature_q.scale) / state_q.scale), float32(product_scale / out_q.scale)
+    if not all(map(math.isfinite, scales)):
+        ctx.refuse(op, "has scales whose products are no float32")
+    feature_multiplier, multiplier = map(quantize_multiplier, scales)
     low, limit = RANGES[state.type]
     x_zero = x.zero_point + 128
     reach = np.abs(feature.astype(np.int64)).sum(1).max() * max(x_zero, 255 - x_zero)
