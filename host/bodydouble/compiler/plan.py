@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bodydouble.compiler import (
+    ops_binary,
     ops_conv,
     ops_gather,
     ops_join,
@@ -36,6 +37,7 @@ MACS_MAX = 1 << 28
 COMPILER_VERSION = 3
 
 RULES: Mapping[str, Rule] = {
+    **ops_binary.RULES,
     **ops_conv.RULES,
     **ops_gather.RULES,
     **ops_join.RULES,
