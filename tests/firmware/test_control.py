@@ -9,6 +9,7 @@ import pytest
 from bodydouble.boards import Board, open_board
 from bodydouble.boards.errors import RequestRefusedError
 from bodydouble.compiler.cache import load_plan
+from bodydouble.compiler.packing import ROWS
 from bodydouble.errors import ExitCode
 from bodydouble.session.words import find_word
 
@@ -30,6 +31,7 @@ def load(board: Board, **changed: object) -> dict[str, object]:
 def test_info_says_what_runs_there(board: Board) -> None:
     info = board.request("info")
     assert info["tier"] in ("viper", "bytecode")
+    assert info["packings"] == [ROWS]
     assert 0 < info["heap_free"] < info["heap_total"]
     assert tuple(map(int, info["micropython"].split(".")[:2])) >= (1, 24)
 

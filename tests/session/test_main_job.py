@@ -143,6 +143,8 @@ def test_a_32_bit_board_gives_the_same_bits_and_allocates_nothing(tier: str, mon
     assert there.board["micropython"] != here.board["micropython"], "the other interpreter ran"
     assert there.board["tier"] == tier
     assert there.wakes
+    ours, theirs = (result.options["plans"]["alexa"]["sha256"] for result in (here, there))
+    assert (ours != theirs) == (tier == "asm"), "plans are packed for the assembler"
     assert there.digest == here.digest
     assert there.wakes == here.wakes
     assert settled(there) == settled(here)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bodydouble.boards import open_board
 from bodydouble.compiler.cache import load_plan
+from bodydouble.compiler.packing import best_packing
 from bodydouble.link.wire import Channel
 from bodydouble.session.words import find_words
 
@@ -20,7 +21,7 @@ def audit(words: list[str], hops: int, tier: str | None = None) -> dict[str, Any
     with open_board("unix", tier=tier) as board:
         free = []
         for word in find_words(words):
-            plan = load_plan(word.path)
+            plan = load_plan(word.path, packing=best_packing(board.info["packings"]))
             reply = board.upload(word.name, plan.blob, arena=plan.arena_bytes, **word.rule("esphome"))
             free.append(reply["heap_free"])
         board.request("start")
