@@ -167,7 +167,7 @@ def multiply(ctx: Lowering, op: Operator) -> None:
     if not factor.fits(farthest[0] * farthest[1]):
         ctx.refuse(op, "multiplies by so much that 32 bits overflow", "choose a larger output scale")
     if kind == "INT16":
-        _emit(ctx, op, lambda target, *sources, known: MultiplyWide(target, *sources, factor, 0, low, high, **known))
+        _emit(ctx, op, lambda target, x, y, known: MultiplyWide(target, x, y, factor, 0, low, high, **known))
         return
 
     def value(x: int, y: int) -> int:

@@ -117,7 +117,7 @@ class Multiply(Binary):
 
 @dataclass(frozen=True)
 class AddWide(Binary):
-    """int16: (a - zero_a) / 2 and (b - zero_b) * factor_b in 15 more bits, each negated or not; their sum rescaled."""
+    """int16: (a - zero_a) / 2 and (b - zero_b) * factor_b in 15 more bits, each negated or not; the sum rescaled."""
 
     zero_a: int
     zero_b: int
