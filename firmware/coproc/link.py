@@ -39,7 +39,7 @@ class Link:
         wait(ms) until readable or so long.
     on_frame(channel, buf, start, length): called for every delivered frame, in order, exactly once; the bytes are
         valid during the call only. It may send() and grant(), but not poll().
-    kernels: coproc.link_viper or coproc.link_bytecode; None picks the best that runs here.
+    kernels: coproc.link_asm, link_viper or link_bytecode; None picks the best that runs here.
     grants: ((channel, bytes), ...) granted to every new session on the bulk channels.
     on_session(resumed): called when a hello opened a session; False: everything starts anew.
     """

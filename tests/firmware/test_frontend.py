@@ -316,6 +316,23 @@ def test_a_thousand_hops_allocate_nothing(tier: str, bits: int) -> None:
     assert run_micropython(HERE / "mp_frontend_heap.py", tier, bits=bits) == b"0\n"
 
 
+@pytest.mark.micropython32
+def test_assembler_takes_tables_at_whole_words_only() -> None:
+    """A Pico loads no word from any other address, and where a frozen or mapped module puts bytes nobody says."""
+    source = """
+from uctypes import addressof
+from coproc.audio.frontend_asm import words
+table = bytes(range(16))
+assert words(table) is table
+for start in (1, 2, 3, 4):
+    got = words(memoryview(table)[start:])
+    assert bytes(got) == table[start:]
+    assert addressof(got) & 3 == 0
+print("ok")
+"""
+    assert run_micropython(source, bits=32) == b"ok\n"
+
+
 def test_the_committed_tables_are_the_generated_ones() -> None:
     assert TABLES.TARGET.read_text() == TABLES.render(), "run tools/make_frontend_tables.py"
     tool = ROOT / "tools" / "make_frontend_tables.py"
