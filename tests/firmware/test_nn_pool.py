@@ -103,11 +103,11 @@ def test_every_divisor_and_factor_on_32_bits() -> None:
 
 
 def test_limbs_on_64_bits(tmp_path: Path) -> None:
-    families.check_limbs("pool_viper", _reductions(5), tmp_path)
+    families.check_limbs("reduce_viper", _reductions(5), tmp_path)
 
 
 def _small_plans() -> list[Plan]:
-    # Between them: every record of the family.
+    # Between them: every record of both families.
     small = [
         _pool("INT8", (2, 3, 4, 3), 2, 0, "AVERAGE_POOL_2D"),
         _pool("INT8", (1, 3, 4, 9), 3, 1, "MAX_POOL_2D"),

@@ -16,6 +16,7 @@ MODULES = (
     "pool_bytecode",
     "soft_bytecode",
     "recurrent_bytecode",
+    "reduce_bytecode",
 )
 # By packing of the weights: such tables, of which the first that has a kernel for a record counts.
 TABLES = {1: (MODULES,)}

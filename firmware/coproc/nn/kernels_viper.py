@@ -20,6 +20,7 @@ MODULES = (
     "pool_viper",
     "soft_viper",
     "recurrent_viper",
+    "reduce_viper",
 )
 # By packing of the weights: such tables, of which the first that has a kernel for a record counts.
 TABLES = {1: (MODULES,)}

@@ -7,7 +7,7 @@ import math
 from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.model import Operator
 from bodydouble.compiler.quantise import INT32_MAX, RANGES, Multiplier, quantize_multiplier
-from bodydouble.compiler.steps_pool import ArgMax, Largest, Loop, Sum
+from bodydouble.compiler.steps_reduce import ArgMax, Largest, Loop, Sum
 from bodydouble.compiler.views import View
 
 
