@@ -236,6 +236,8 @@ def variable(g: RandomGraph, value: Value) -> Value:
     name = f"kept{len(g.b.graphs[0].tensors)}"
     handle = g.b.tensor((), kind="RESOURCE", name=name)
     g.b.op("VAR_HANDLE", [], [handle], sharedName=name.encode(), container=b"")
+    if value.kind == "INT8" and g.chance(0.4):
+        g.states.append((name, value.shape, g.rng.integers(-128, 128, value.shape).astype(np.int8)))
     old = _new(g, value, value.shape)
     if g.chance(0.7):
         g.b.op("READ_VARIABLE", [handle], [old.index])
