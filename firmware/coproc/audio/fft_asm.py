@@ -9,6 +9,7 @@
 import micropython
 
 _SXTH = const(0xB200)  # sxth rd, rm: rm << 3 | rd
+_LDMIA = const(0xC800)  # ldmia rn!, {list}: rn << 8 | list
 _LDR_SP = const(0x9800)  # ldr rt, [sp, 4 n]: rt << 8 | n
 _STR_SP = const(0x9000)  # str rt, [sp, 4 n]: rt << 8 | n
 _LDR_AT = const(0x5800)  # ldr rt, [rn, rm]: rm << 6 | rn << 3 | rt
@@ -174,18 +175,18 @@ def later_stages(r0, r1):  # spectrum, twiddles
     mov(r6, r10)
     mov(r7, r11)
     push({r4, r5, r6, r7})
-    # Stack: 0 to 5: w1, w2, w3 as re, im; 6: where the spectrum ends; 7: the row's first butterfly; 8: the row;
-    # 9: bytes from one row to the next; 10: the spectrum; 11: the twiddles.
+    # Stack: 0 to 2: w1, w2, w3, the real part below; 3: where the spectrum ends; 4: the row's first butterfly; 5: the
+    # row; 6: bytes from one row to the next; 7: the spectrum; 8: the twiddles.
     # r12: bytes between the legs of a butterfly; lr: the same, negative; r5: 0; r7: 8191.
-    data(2, _SUB_SP | 12)  # sub sp, 48
-    data(2, _STR_SP | 0 << 8 | 10)  # str r0, [sp, 40]
-    data(2, _STR_SP | 1 << 8 | 11)  # str r1, [sp, 44]
+    data(2, _SUB_SP | 10)  # sub sp, 40
+    data(2, _STR_SP | 0 << 8 | 7)  # str r0, [sp, 28]
+    data(2, _STR_SP | 1 << 8 | 8)  # str r1, [sp, 32]
     mov(r2, 4)
     lsl(r2, r2, 8)
     add(r2, r2, r0)
-    data(2, _STR_SP | 2 << 8 | 6)  # str r2, [sp, 24]
+    data(2, _STR_SP | 2 << 8 | 3)  # str r2, [sp, 12]
     mov(r2, 192)
-    data(2, _STR_SP | 2 << 8 | 9)  # str r2, [sp, 36]: every 16th row, then every 4th, then every one
+    data(2, _STR_SP | 2 << 8 | 6)  # str r2, [sp, 24]: every 16th row, then every 4th, then every one
     mov(r3, 16)
     mov(r12, r3)
     neg(r3, r3)
@@ -196,32 +197,23 @@ def later_stages(r0, r1):  # spectrum, twiddles
     sub(r7, 1)
 
     label(STAGE)
-    data(2, _LDR_SP | 6 << 8 | 10)  # ldr r6, [sp, 40]
-    data(2, _LDR_SP | 1 << 8 | 11)  # ldr r1, [sp, 44]
+    data(2, _LDR_SP | 6 << 8 | 7)  # ldr r6, [sp, 28]
+    data(2, _LDR_SP | 1 << 8 | 8)  # ldr r1, [sp, 32]
 
     label(ROW)
-    data(2, _STR_SP | 6 << 8 | 7)  # str r6, [sp, 28]
-    data(2, _STR_SP | 1 << 8 | 8)  # str r1, [sp, 32]
-    mov(r3, 128)
-    lsl(r3, r3, 8)  # r3: 32768, the tables' bias
-    ldrh(r2, [r1, 0])
-    sub(r2, r2, r3)
+    data(2, _STR_SP | 6 << 8 | 4)  # str r6, [sp, 16]
+    data(2, _STR_SP | 1 << 8 | 5)  # str r1, [sp, 20]
+    data(2, _LDMIA | 1 << 8 | 0x1C)  # ldmia r1!, {r2-r4}
+    mov(r0, 1)
+    lsl(r0, r0, 16)
+    add(r0, 1)
+    lsl(r0, r0, 15)  # 0x80008000: flipping the highest bits takes the bias of 32768 away
+    eor(r2, r0)
+    eor(r3, r0)
+    eor(r4, r0)
     data(2, _STR_SP | 2 << 8 | 0)  # str r2, [sp, 0]
-    ldrh(r2, [r1, 2])
-    sub(r2, r2, r3)
-    data(2, _STR_SP | 2 << 8 | 1)  # str r2, [sp, 4]
-    ldrh(r2, [r1, 4])
-    sub(r2, r2, r3)
-    data(2, _STR_SP | 2 << 8 | 2)  # str r2, [sp, 8]
-    ldrh(r2, [r1, 6])
-    sub(r2, r2, r3)
-    data(2, _STR_SP | 2 << 8 | 3)  # str r2, [sp, 12]
-    ldrh(r2, [r1, 8])
-    sub(r2, r2, r3)
-    data(2, _STR_SP | 2 << 8 | 4)  # str r2, [sp, 16]
-    ldrh(r2, [r1, 10])
-    sub(r2, r2, r3)
-    data(2, _STR_SP | 2 << 8 | 5)  # str r2, [sp, 20]
+    data(2, _STR_SP | 3 << 8 | 1)  # str r3, [sp, 4]
+    data(2, _STR_SP | 4 << 8 | 2)  # str r4, [sp, 8]
 
     # One butterfly, r6 at its a. Each point is divided by 4 and, but for a, turned:
     # re = (x.re w.re - x.im w.im) >> 15, im = (x.re w.im + x.im w.re) >> 15.
@@ -237,7 +229,8 @@ def later_stages(r0, r1):  # spectrum, twiddles
     asr(r1, r1, 15)
     adc(r1, r5)
     data(2, _LDR_SP | 2 << 8 | 0)  # ldr r2, [sp, 0]
-    data(2, _LDR_SP | 3 << 8 | 1)  # ldr r3, [sp, 4]
+    asr(r3, r2, 16)
+    data(2, _SXTH | 2 << 3 | 2)  # sxth r2, r2
     mov(r4, r0)
     mul(r4, r2)
     mul(r0, r3)
@@ -263,8 +256,9 @@ def later_stages(r0, r1):  # spectrum, twiddles
     adc(r0, r5)
     asr(r1, r1, 15)
     adc(r1, r5)
-    data(2, _LDR_SP | 2 << 8 | 4)  # ldr r2, [sp, 16]
-    data(2, _LDR_SP | 3 << 8 | 5)  # ldr r3, [sp, 20]
+    data(2, _LDR_SP | 2 << 8 | 2)  # ldr r2, [sp, 8]
+    asr(r3, r2, 16)
+    data(2, _SXTH | 2 << 3 | 2)  # sxth r2, r2
     mov(r4, r0)
     mul(r4, r2)
     mul(r0, r3)
@@ -298,8 +292,9 @@ def later_stages(r0, r1):  # spectrum, twiddles
     adc(r0, r5)
     asr(r1, r1, 15)
     adc(r1, r5)
-    data(2, _LDR_SP | 2 << 8 | 2)  # ldr r2, [sp, 8]
-    data(2, _LDR_SP | 3 << 8 | 3)  # ldr r3, [sp, 12]
+    data(2, _LDR_SP | 2 << 8 | 1)  # ldr r2, [sp, 4]
+    asr(r3, r2, 16)
+    data(2, _SXTH | 2 << 3 | 2)  # sxth r2, r2
     mov(r4, r0)
     mul(r4, r2)
     mul(r0, r3)
@@ -356,18 +351,18 @@ def later_stages(r0, r1):  # spectrum, twiddles
     strh(r3, [r6, 2])
     data(2, _ADD_HIGH | 4 << 3 | 6)  # add r6, r12: the next butterfly of this row
     mov(r5, 0)
-    data(2, _LDR_SP | 4 << 8 | 6)  # ldr r4, [sp, 24]
+    data(2, _LDR_SP | 4 << 8 | 3)  # ldr r4, [sp, 12]
     cmp(r6, r4)
     bcs(NEXT_ROW)
     b(BUTTERFLY)
 
     label(NEXT_ROW)
-    data(2, _LDR_SP | 6 << 8 | 7)  # ldr r6, [sp, 28]
-    data(2, _LDR_SP | 1 << 8 | 8)  # ldr r1, [sp, 32]
-    data(2, _LDR_SP | 2 << 8 | 9)  # ldr r2, [sp, 36]
+    data(2, _LDR_SP | 6 << 8 | 4)  # ldr r6, [sp, 16]
+    data(2, _LDR_SP | 1 << 8 | 5)  # ldr r1, [sp, 20]
+    data(2, _LDR_SP | 2 << 8 | 6)  # ldr r2, [sp, 24]
     add(r6, 4)
     add(r1, r1, r2)
-    data(2, _LDR_SP | 3 << 8 | 10)  # ldr r3, [sp, 40]
+    data(2, _LDR_SP | 3 << 8 | 7)  # ldr r3, [sp, 28]
     data(2, _ADD_HIGH | 4 << 3 | 3)  # add r3, r12: a row begins at each point before the second leg
     cmp(r6, r3)
     beq(NEXT_STAGE)
@@ -375,7 +370,7 @@ def later_stages(r0, r1):  # spectrum, twiddles
 
     label(NEXT_STAGE)
     lsr(r2, r2, 2)
-    data(2, _STR_SP | 2 << 8 | 9)  # str r2, [sp, 36]
+    data(2, _STR_SP | 2 << 8 | 6)  # str r2, [sp, 24]
     mov(r3, r12)
     lsl(r3, r3, 2)
     mov(r12, r3)
@@ -386,7 +381,7 @@ def later_stages(r0, r1):  # spectrum, twiddles
     b(STAGE)
 
     label(DONE)
-    data(2, _ADD_SP | 12)  # add sp, 48
+    data(2, _ADD_SP | 10)  # add sp, 40
     pop({r4, r5, r6, r7})
     mov(r8, r4)
     mov(r9, r5)
