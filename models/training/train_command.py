@@ -123,6 +123,7 @@ def manifest(model: bytes, rule: Rule, seed: int) -> dict[str, object]:
     """What a program must know to run the model."""
     return {
         "type": "command",
+        "description": "twelve spoken commands",
         "version": 1,
         "model": "command.tflite",
         "sha256": hashlib.sha256(model).hexdigest(),
