@@ -19,10 +19,10 @@ FAMILIES = ("pool", "pool")
 @pytest.mark.parametrize(
     ("tier", "bits", "seeds"),
     [
-        ("viper", 64, range(50)),
-        ("bytecode", 64, range(50, 75)),
-        pytest.param("viper", 32, range(75, 95), marks=pytest.mark.micropython32),
-        pytest.param("bytecode", 32, range(95, 100), marks=pytest.mark.micropython32),
+        ("viper", 64, range(30)),
+        ("bytecode", 64, range(30, 45)),
+        pytest.param("viper", 32, range(45, 57), marks=pytest.mark.micropython32),
+        pytest.param("bytecode", 32, range(57, 61), marks=pytest.mark.micropython32),
     ],
 )
 def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:

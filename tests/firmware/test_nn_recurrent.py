@@ -17,10 +17,10 @@ FAMILIES = ("recurrent", "recurrent")
 @pytest.mark.parametrize(
     ("tier", "bits", "seeds"),
     [
-        ("viper", 64, range(40)),
-        ("bytecode", 64, range(40, 60)),
-        pytest.param("viper", 32, range(60, 75), marks=pytest.mark.micropython32),
-        pytest.param("bytecode", 32, range(75, 80), marks=pytest.mark.micropython32),
+        ("viper", 64, range(24)),
+        ("bytecode", 64, range(24, 36)),
+        pytest.param("viper", 32, range(36, 46), marks=pytest.mark.micropython32),
+        pytest.param("bytecode", 32, range(46, 50), marks=pytest.mark.micropython32),
     ],
 )
 def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:
@@ -28,7 +28,7 @@ def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:
     if soak:
         seeds = range(seeds.start, seeds.start + 60 * len(seeds))
     jobs = families.graphs(seeds, FAMILIES, inferences=16)
-    assert families.check(jobs, tier, bits, resets=(10,)) > 10_000
+    assert families.check(jobs, tier, bits, resets=(10,)) > 3000
 
 
 def _svdf(kind: str, units: int, rank: int, memory: int, inputs: int) -> bytes:

@@ -20,10 +20,10 @@ TYPES = (("INT8", "INT8"), ("INT8", "INT16"), ("INT16", "INT16"))
 @pytest.mark.parametrize(
     ("tier", "bits", "seeds"),
     [
-        ("viper", 64, range(40)),
-        ("bytecode", 64, range(40, 60)),
-        pytest.param("viper", 32, range(60, 75), marks=pytest.mark.micropython32),
-        pytest.param("bytecode", 32, range(75, 80), marks=pytest.mark.micropython32),
+        ("viper", 64, range(24)),
+        ("bytecode", 64, range(24, 36)),
+        pytest.param("viper", 32, range(36, 46), marks=pytest.mark.micropython32),
+        pytest.param("bytecode", 32, range(46, 50), marks=pytest.mark.micropython32),
     ],
 )
 def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:

@@ -9,6 +9,7 @@ from support.graphs import RandomGraph, Value
 
 _BETAS = (1.0, 1.0, 0.1, 0.5, 2.0, 10.0, 0.0371)
 _DEPTH_MAX = 511
+_FACTOR16_MAX = 2.0  # of an int16 input's scale and beta: above, TFLite's products do not fit 32 bits
 
 
 def softmax(g: RandomGraph, value: Value) -> Value:
@@ -25,7 +26,8 @@ def softmax(g: RandomGraph, value: Value) -> Value:
         out = g.new(value.shape, 1 / 65536 * float(g.rng.uniform(0.9995, 1.0005)), -32768, "INT16")
     else:
         out = g.new(value.shape, 1 / 256, -128)
-    g.b.op("SOFTMAX", [value.index], [out.index], beta=float(g.rng.choice(_BETAS)))
+    beta = min(float(g.rng.choice(_BETAS)), _FACTOR16_MAX / value.scale if value.kind == "INT16" else np.inf)
+    g.b.op("SOFTMAX", [value.index], [out.index], beta=beta)
     return _symmetric(g, out) if out.zero == -32768 else out
 
 
