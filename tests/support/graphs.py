@@ -42,6 +42,7 @@ class RandomGraph:
         self.families = families
         self.b = GraphBuilder()
         self.states: list[tuple[str, tuple[int, ...], NDArray[np.int8] | None]] = []
+        self.extras: list[int] = []  # outputs that no operation reads, beside the last value
 
     def int(self, low: int, high: int) -> int:
         return int(self.rng.integers(low, high + 1))
@@ -283,7 +284,7 @@ class RandomGraph:
             operation = self._choose(operations, value)
             value = operation(value)
         if value.kind != "INT8":
-            return self.b.build([first], [value.index])
+            return self.b.build([first], [value.index, *self.extras])
         if value.index == 0 or self.chance(0.3):
             wider = float(np.float32(value.scale * float(self.rng.choice([1, 0.6]))))
             out = self.b.tensor(value.shape, wider, value.zero + 128, "UINT8")
@@ -301,7 +302,7 @@ class RandomGraph:
                 handle = self.b.tensor((), kind="RESOURCE", name=name)
                 self.b.op("VAR_HANDLE", [], [handle], sharedName=name.encode(), container=b"")
                 self.b.op("ASSIGN_VARIABLE", [handle, self.b.tensor(state_shape, 1.0, 0, data=data)], [])
-        return self.b.build([first], [out])
+        return self.b.build([first], [out, *self.extras])
 
     def inputs(self, shape: tuple[int, ...], kind: str, count: int) -> NDArray[np.generic]:
         """Random inputs, some at the extremes."""
