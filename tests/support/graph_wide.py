@@ -13,6 +13,7 @@ BOTH = ("INT8", "INT16")
 _INT32 = 2  # in the schema
 _BIAS_DTYPES = {"INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
 _ELEMENTS_MAX = 2000
+_SCALE_MIN = 2.0**-27  # an activation's ends fit 32 bits
 
 
 def shaped(g: RandomGraph, value: Value, shape: tuple[int, ...]) -> Value:
@@ -39,13 +40,13 @@ def images(g: RandomGraph, value: Value) -> Value:
 def _out(g: RandomGraph, value: Value, shape: tuple[int, ...], depth: int, w_scale: float) -> Value:
     # Mostly such that outputs spread over their type; at times by a factor above 1, or far too small or large.
     if value.kind == "INT8":
-        return g.new(shape, g.out_scale(value, depth, w_scale), g.zero())
+        return g.new(shape, max(g.out_scale(value, depth, w_scale), _SCALE_MIN), g.zero())
     factor = 1 / (74 * max(depth, 1) ** 0.5)
     if g.chance(0.3):
         factor *= 2.0 ** g.int(-12, 2)
-    if g.chance(0.1) and value.scale > 1e-6:
-        factor = float(g.rng.uniform(0.5, 30)) / max(depth, 1)
-    return g.new(shape, float(np.float32(value.scale * w_scale / factor)), 0, "INT16")
+    if g.chance(0.1):
+        factor = float(g.rng.uniform(0.5, 10)) / max(depth, 1)
+    return g.new(shape, max(float(np.float32(value.scale * w_scale / factor)), _SCALE_MIN), 0, "INT16")
 
 
 def _weights(
@@ -65,7 +66,7 @@ def _bias(g: RandomGraph, value: Value, channels: int, scales: list[float], type
     if g.chance(0.25):
         return []
     kind = str(g.rng.choice(types))
-    size = 20_000 if kind == "INT16" or value.kind == "INT8" else 1 << g.int(10, 26)
+    size = 20_000 if kind == "INT16" or value.kind == "INT8" else 1 << g.int(10, 22)
     data = g.rng.integers(-size, size, channels).astype(_BIAS_DTYPES[kind])
     return [g.b.tensor((channels,), [value.scale * s for s in scales], 0, kind, data)]
 
