@@ -45,6 +45,10 @@ class Pool(Step):
         if self.scratch:
             yield self.scratch
 
+    @property
+    def count(self) -> int:
+        return self.source.shape[0]
+
     def overreach(self) -> int:
         channels = self.source.shape[3]
         padded = -(-channels // CHANNELS_AT_ONCE) * CHANNELS_AT_ONCE * self.source.item

@@ -50,6 +50,10 @@ class Svdf(Step):
         yield self.state
 
     @property
+    def count(self) -> int:
+        return self.source.shape[0]
+
+    @property
     def weight_bytes(self) -> int:
         return int(self.feature.size + self.time.size * STATE_ITEM)
 
