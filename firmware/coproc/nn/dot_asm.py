@@ -29,6 +29,7 @@ the caller's and are kept on the stack; r12 points to the frame, whose words are
     64 window, 68 out, 72 columns left: of this column
     76 window, 80 out, 84 rows left: of this row
     88 record, 92 where in it the out row step is, 96 gather, 100 the record's first word: odd of DEPTHWISE
+   104 taps y, 108 bytes of weights of a row of taps, 112 tap step x, 116 from a row of taps to the next
 """
 
 import micropython
@@ -42,7 +43,7 @@ def dot(r0, r1, r2):
     mov(r6, r10)
     mov(r7, r11)
     push({r4, r5, r6, r7})
-    data(2, 0xB09A)  # sub sp, 104
+    data(2, 0xB09E)  # sub sp, 120
     mov(r7, sp)
     mov(r12, r7)
     add(r2, r2, r1)
@@ -74,6 +75,19 @@ def dot(r0, r1, r2):
     label(SET_DEPTHWISE)
     ldr(r5, [r2, 44])
     ldr(r6, [r2, 56])
+    add(r7, 104)
+    ldr(r0, [r2, 28])
+    str(r0, [r7, 0])
+    ldr(r0, [r2, 36])
+    lsl(r3, r0, 2)
+    str(r3, [r7, 4])
+    ldr(r3, [r2, 40])
+    str(r3, [r7, 8])
+    mul(r3, r0)
+    ldr(r0, [r2, 32])
+    sub(r0, r0, r3)
+    str(r0, [r7, 12])
+    sub(r7, 104)
     add(r2, 48)
     mov(r3, r2)
     add(r3, 16)
@@ -351,18 +365,12 @@ def dot(r0, r1, r2):
     ldr(r0, [r7, 0])
     add(r2, r0, 4)
     str(r2, [r7, 0])
-    mov(r2, r7)
-    add(r2, 88)
-    ldr(r2, [r2, 0])
-    ldr(r5, [r2, 40])
-    ldr(r7, [r2, 28])
-    label(TAPS_Y)  # r0 x, r1 weights, r2 record, r5 tap step x, r7 rows of taps left
-    mov(lr, r2)
-    ldr(r6, [r2, 36])
-    lsl(r6, r6, 2)
-    add(r6, r6, r1)
-    push({r0, r7})
-    label(TAPS_X)
+    add(r7, 104)
+    data(2, 0xCF6C)  # ldmia r7!, {r2, r3, r5, r6}
+    mov(lr, r6)
+    mov(r7, r2)
+    add(r6, r1, r3)
+    label(TAPS_X)  # r0 x, r1 weights, r5 tap step x, r6 where the row's weights end, r7 rows left, lr to the next row
     data(2, 0xC910)  # ldmia r1!, {r4}
     ldrb(r2, [r0, 0])
     data(2, 0xB263)  # sxtb r3, r4
@@ -385,12 +393,11 @@ def dot(r0, r1, r2):
     add(r0, r0, r5)
     cmp(r1, r6)
     bne(TAPS_X)
-    pop({r0, r7})
-    mov(r2, lr)
-    ldr(r3, [r2, 32])
-    add(r0, r0, r3)
+    data(2, 0x4470)  # add r0, lr
+    data(2, 0x9A1B)  # ldr r2, [sp, 108]
+    add(r6, r6, r2)
     sub(r7, 1)
-    bne(TAPS_Y)
+    bne(TAPS_X)
     mov(r7, r12)
     str(r1, [r7, 24])
     mov(r2, r8)
@@ -538,7 +545,7 @@ def dot(r0, r1, r2):
     beq(EXIT)
     b(ROW)
     label(EXIT)
-    data(2, 0xB01A)  # add sp, 104
+    data(2, 0xB01E)  # add sp, 120
     pop({r4, r5, r6, r7})
     mov(r8, r4)
     mov(r9, r5)

@@ -10,6 +10,7 @@ that fits 24 bits, over at most 252 columns at once. The frame differs in
 
      8 start        of even channels: - weight zero * sum of x
    104 start        of odd ones and a single one, whose weights are signed: 128 * sum of x more
+   108 taps y, 112 bytes of weights of a row of taps, 116 tap step x, 120 from a row of taps to the next
 """
 
 import micropython
@@ -23,7 +24,7 @@ def dot(r0, r1, r2):
     mov(r6, r10)
     mov(r7, r11)
     push({r4, r5, r6, r7})
-    data(2, 0xB09C)  # sub sp, 112
+    data(2, 0xB09F)  # sub sp, 124
     mov(r7, sp)
     mov(r12, r7)
     add(r2, r2, r1)
@@ -55,6 +56,19 @@ def dot(r0, r1, r2):
     label(SET_DEPTHWISE)
     ldr(r5, [r2, 44])
     ldr(r6, [r2, 56])
+    add(r7, 108)
+    ldr(r0, [r2, 28])
+    str(r0, [r7, 0])
+    ldr(r0, [r2, 36])
+    lsl(r3, r0, 2)
+    str(r3, [r7, 4])
+    ldr(r3, [r2, 40])
+    str(r3, [r7, 8])
+    mul(r3, r0)
+    ldr(r0, [r2, 32])
+    sub(r0, r0, r3)
+    str(r0, [r7, 12])
+    sub(r7, 108)
     add(r2, 48)
     mov(r3, r2)
     add(r3, 16)
@@ -278,37 +292,30 @@ def dot(r0, r1, r2):
     ldr(r0, [r7, 0])
     add(r2, r0, 4)
     str(r2, [r7, 0])
-    mov(r2, r7)
-    add(r2, 88)
-    ldr(r2, [r2, 0])
-    ldr(r5, [r2, 40])
-    ldr(r7, [r2, 28])
-    label(TAPS_Y)  # r0 x, r1 weights, r2 record, r5 tap step x, r7 rows of taps left
-    mov(lr, r2)
-    ldr(r6, [r2, 36])
-    lsl(r6, r6, 2)
-    add(r6, r6, r1)
-    push({r0, r7})
-    label(TAPS_X)
+    add(r7, 108)
+    data(2, 0xCF6C)  # ldmia r7!, {r2, r3, r5, r6}
+    mov(r7, r2)
+    add(r6, r1, r3)
+    label(TAPS_X)  # r0 x, r1 weights, r5 tap step x, r6 where the row's weights end, r7 rows left
     data(2, 0xC910)  # ldmia r1!, {r4}
     ldr(r2, [r0, 0])
     add(r0, r0, r5)
     data(2, 0xFA3F, 0xF382)  # uxtb16 r3, r2
     data(2, 0xFA3F, 0xF292)  # uxtb16 r2, r2, ror 8
-    data(2, 0xFA2F, 0xF784)  # sxtb16 r7, r4
+    data(2, 0xFA2F, 0xFE84)  # sxtb16 lr, r4
     data(2, 0xFA2F, 0xF494)  # sxtb16 r4, r4, ror 8
-    data(2, 0xFB13, 0x8807)  # smlabb r8, r3, r7, r8
+    data(2, 0xFB13, 0x880E)  # smlabb r8, r3, lr, r8
     data(2, 0xFB12, 0x9904)  # smlabb r9, r2, r4, r9
-    data(2, 0xFB13, 0xAA37)  # smlatt r10, r3, r7, r10
+    data(2, 0xFB13, 0xAA3E)  # smlatt r10, r3, lr, r10
     data(2, 0xFB12, 0xBB34)  # smlatt r11, r2, r4, r11
     cmp(r1, r6)
     bne(TAPS_X)
-    pop({r0, r7})
-    mov(r2, lr)
-    ldr(r3, [r2, 32])
-    add(r0, r0, r3)
+    data(2, 0x9A1E)  # ldr r2, [sp, 120]
+    add(r0, r0, r2)
+    data(2, 0x9A1C)  # ldr r2, [sp, 112]
+    add(r6, r6, r2)
     sub(r7, 1)
-    bne(TAPS_Y)
+    bne(TAPS_X)
     mov(r7, r12)
     str(r1, [r7, 24])
     mov(r2, r8)
@@ -440,7 +447,7 @@ def dot(r0, r1, r2):
     beq(EXIT)
     b(ROW)
     label(EXIT)
-    data(2, 0xB01C)  # add sp, 112
+    data(2, 0xB01F)  # add sp, 124
     pop({r4, r5, r6, r7})
     mov(r8, r4)
     mov(r9, r5)
