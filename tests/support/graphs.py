@@ -30,7 +30,7 @@ class Value:
 
 Operation = tuple[tuple[str, ...], Callable[["RandomGraph", Value], Value]]
 LIMITS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
-FAMILIES: tuple[str, ...] = ("pool", "recurrent", "shape", "soft")
+FAMILIES: tuple[str, ...] = ("pool", "recurrent", "shape", "soft", "wide")
 """Modules support.graph_* whose operations a graph of all families draws from."""
 
 
