@@ -23,6 +23,9 @@ BYTES = ("INT8", "UINT8")
 ALL_TYPES = tuple(TYPE_CODES)
 RECORDS_MAX = 4096  # what a board takes (firmware/PLAN.md)
 DATA_BYTES_MAX = 1 << 26
+_HALVES = {"FLOAT16", "BFLOAT16"}
+_WEIGHTS = {"INT4", "INT8", "UINT8"}
+_FULL = "convert it with full int8 quantisation, which takes a representative data set"
 _CURES = {
     "CUSTOM": "replace the custom operation by built-in ones and convert again",
     "IF": "export the model without control flow",
@@ -94,7 +97,7 @@ class Lowering:
         name = tensor.name if tensor else names[0] if names else "none"
         raise UnsupportedModelError(
             f"{self.source}: {op.kind} (operation {op.index}, tensor '{name}') {why}",
-            hint=hint or "convert the model with full int8 quantisation and the operations of a streaming wake model",
+            hint=hint or "convert the model with full int8 quantisation and operations that the board runs",
         )
 
     # What handlers read
@@ -114,7 +117,21 @@ class Lowering:
     def require_type(self, op: Operator, tensor: Tensor, *types: str) -> None:
         """Refuse a tensor of any other type."""
         if tensor.type not in types:
-            self.refuse(op, f"uses tensor '{tensor.name}' of type {tensor.type}; here only {' or '.join(types)} runs")
+            only = " or ".join(types)
+            self.refuse(
+                op,
+                f"uses tensor '{tensor.name}' of type {tensor.type}; here only {only} runs",
+                self._cure(op, tensor),
+            )
+
+    def _cure(self, op: Operator, tensor: Tensor) -> str:
+        # How a model gets types that run.
+        types = {self.tensors[i].type for i in op.inputs if i >= 0} | {tensor.type}
+        if types & _HALVES:
+            return f"16-bit floats only make the file smaller: {_FULL}"
+        if "FLOAT32" in types and types & _WEIGHTS:
+            return f"only its weights are quantised: {_FULL}, so that activations are int8 too"
+        return f"this is a float model: {_FULL}" if "FLOAT32" in types else ""
 
     def quantisation(self, op: Operator, tensor: Tensor) -> Quantisation:
         """The scale and zero point of a tensor quantised as a whole; refuses any other."""

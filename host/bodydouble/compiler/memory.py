@@ -16,8 +16,8 @@ from bodydouble.compiler.steps import Port, Step
 from bodydouble.compiler.views import Storage, View
 
 ALIGNMENT = 4
-_TRIALS_MAX = 300
-_TRIAL_WORK = 300_000  # pairs of blocks that all trials together may compare
+_FITS_MAX = 400
+_WORK_MAX = 10_000_000  # pairs of blocks that all fits together may compare
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,10 @@ def _blocks(lives: Sequence[Life], steps: Sequence[Step], ratio: float) -> list[
     return list({id(block): block for block in blocks.values()}.values())
 
 
-def _fit(blocks: Sequence[_Block]) -> tuple[int, list[tuple[int, _Block]]]:
+_Fit = tuple[int, list[tuple[int, _Block]]]  # bytes of the arena, and each block's offset
+
+
+def _fit(blocks: Sequence[_Block]) -> _Fit:
     # First fit: each block, in the order given, into the lowest gap among those that are alive with it.
     placed: list[tuple[int, int, _Block]] = []
     total = 0
@@ -141,13 +144,10 @@ _ORDERS: tuple[Callable[[_Block], tuple[int, ...]], ...] = (
 )
 
 
-def _best(blocks: list[_Block]) -> tuple[int, list[tuple[int, _Block]]]:
-    orders = [sorted(blocks, key=order) for order in _ORDERS]
-    fits = [_fit(order) for order in orders]
-    best = min(range(len(fits)), key=lambda i: fits[i][0])
-    order, found, least = orders[best], fits[best], _least(blocks)
-    chance = random.Random(1)  # noqa: S311  -- no secret
-    for _ in range(min(_TRIALS_MAX, _TRIAL_WORK // len(blocks) ** 2)):
+def _improved(order: list[_Block], found: _Fit, fits: int) -> _Fit:
+    # One block at a time is moved elsewhere in the order; what is no worse is kept.
+    chance, least = random.Random(1), _least(order)  # noqa: S311  -- no secret
+    for _ in range(fits):
         if found[0] == least:
             break
         trial = order.copy()
@@ -161,8 +161,15 @@ def _best(blocks: list[_Block]) -> tuple[int, list[tuple[int, _Block]]]:
 def plan_arena(setup: Sequence[Step], steps: Sequence[Step], inputs: Sequence[Port], outputs: Sequence[Port]) -> int:
     """Set every storage's offset; returns the arena's bytes."""
     lives = _lives(setup, steps, inputs, outputs)
-    fits = [_best(_blocks(lives, steps, ratio)) for ratio in (float("inf"), 1.5, 0)]
-    total, places = min(fits, key=lambda fit: fit[0])
+    fits = max(1, min(_FITS_MAX, _WORK_MAX // len(lives) ** 2))
+    ways = [(ratio, order) for ratio in (float("inf"), 1.5, 0) for order in _ORDERS][:fits]
+    candidates = []
+    for ratio, order in ways:
+        blocks = _blocks(lives, steps, ratio)
+        ordered = sorted(blocks, key=order)
+        candidates.append((_fit(ordered), ordered))
+    found, ordered = min(candidates, key=lambda candidate: candidate[0][0])
+    total, places = _improved(ordered, found, fits - len(ways))
     for offset, block in places:
         for life, within in block.parts:
             life.storage.offset = offset + within
