@@ -30,7 +30,7 @@ class Value:
 
 Operation = tuple[tuple[str, ...], Callable[["RandomGraph", Value], Value]]
 LIMITS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
-FAMILIES: tuple[str, ...] = ("pool", "recurrent", "shape", "soft", "wide")
+FAMILIES: tuple[str, ...] = ("lstm", "pool", "recurrent", "shape", "soft", "wide")
 """Modules support.graph_* whose operations a graph of all families draws from."""
 
 
@@ -97,7 +97,7 @@ class RandomGraph:
         return self.reshape(value, (1, elements // depth, 1, depth))
 
     def reshape(self, value: Value, shape: tuple[int, ...]) -> Value:
-        out = self.new(shape, value.scale, value.zero)
+        out = self.new(shape, value.scale, value.zero, value.kind)
         self.b.op("RESHAPE", [value.index, self.b.constant(list(shape))], [out.index])
         return out
 

@@ -17,7 +17,7 @@ OPTIONS: dict[str, int] = {k: v for k, v in vars(schema.BuiltinOptions).items() 
 OPTIONS_OF = {
     "AVERAGE_POOL_2D": "Pool2D", "MAX_POOL_2D": "Pool2D", "MEAN": "Reducer", "REDUCE_MAX": "Reducer",
     "SUM": "Reducer", "CONV_2D": "Conv2D", "DEPTHWISE_CONV_2D": "DepthwiseConv2D", "SPLIT_V": "SplitV",
-    "SVDF": "SVDF",
+    "SVDF": "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Kernels check nothing: these files are the only guard, and they read a hostile p
 
 import struct
 
-FAMILIES = ("move", "dot", "wide", "unary", "binary", "pool", "soft", "recurrent", "reduce")
+FAMILIES = ("move", "dot", "wide", "unary", "binary", "pool", "soft", "recurrent", "reduce", "lstm")
 ARENA_BYTES_MAX = 1 << 24
 COUNT_MAX = 1 << 24
 MACS_MAX = 1 << 28  # an inference that would take minutes is no use and looks like a hang

@@ -17,6 +17,7 @@ MODULES = (
     "soft_bytecode",
     "recurrent_bytecode",
     "reduce_bytecode",
+    "lstm_bytecode",
 )
 # By packing of the weights: such tables, of which the first that has a kernel for a record counts.
 TABLES = {1: (MODULES,)}

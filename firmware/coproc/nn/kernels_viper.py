@@ -21,6 +21,7 @@ MODULES = (
     "soft_viper",
     "recurrent_viper",
     "reduce_viper",
+    "lstm_viper",
 )
 # By packing of the weights: such tables, of which the first that has a kernel for a record counts.
 TABLES = {1: (MODULES,)}

@@ -19,6 +19,7 @@ HASHED_FROM = 48
 NAME_BYTES_MAX = 64
 TENSOR_BYTES = 48
 RECORDS_MAX = 4096
+LOOP = 0x90
 # Of inputs and outputs, and the bytes of an element of each
 INT8, UINT8, INT16, INT32, FLOAT32, INT64, BOOL = range(7)
 ITEM_BYTES = (1, 1, 2, 4, 4, 8, 1)
@@ -46,7 +47,7 @@ class Tensor:
 class Model:
     """A loaded plan. `invoke` allocates nothing; build one with `load`."""
 
-    def __init__(self, blob, tables, name, arena_bytes, setup, ops, tensors, inputs, macs):
+    def __init__(self, checker, blob, tables, name, arena_bytes, setup, ops, tensors, inputs, macs):
         self.name = name
         self.macs = macs
         self.arena_bytes = arena_bytes
@@ -56,9 +57,9 @@ class Model:
         self._blob = blob
         self._setup = setup
         self.op_count = len(ops)
-        self._kernels = tuple([_body(tables, kind) for kind, _ in ops])
+        self._kernels = tuple([_body(tables, kind, checker, at) for kind, at in ops])
         self._records = tuple([at for _, at in ops])
-        self._setup_kernels = tuple([_body(tables, kind) for kind, _ in setup])
+        self._setup_kernels = tuple([_body(tables, kind, checker, at) for kind, at in setup])
         self.inputs = tensors[:inputs]
         self.outputs = tensors[inputs:]
         view = memoryview(arena)
@@ -97,8 +98,10 @@ class Model:
         return (self.arena[self._output_at] ^ flip) - flip
 
 
-def _body(tables, kind):
-    # The tier's kernel for records of this kind: the first that one of its tables of modules leads to.
+def _body(tables, kind, checker, at):
+    # The tier's kernel for the record at `at`: the first that one of its tables of modules leads to.
+    if kind == LOOP:
+        return part("loop", "loop")(lambda kind, at: _body(tables, kind, checker, at), checker, at)
     family = kind >> 4
     number = kind & 15
     for modules in tables:
@@ -163,4 +166,4 @@ def load(blob, kernels):
     setup = _records(checker, setup_at, setup_count)
     ops = _records(checker, ops_at, op_count)
     tensors = [Tensor(checker, tensors_at + TENSOR_BYTES * i) for i in range(inputs + outputs)]
-    return Model(blob, kernels.TABLES[packing], name, arena_bytes, setup, ops, tensors, inputs, macs)
+    return Model(checker, blob, kernels.TABLES[packing], name, arena_bytes, setup, ops, tensors, inputs, macs)
