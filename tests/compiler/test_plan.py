@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pymicro_wakeword
 import pytest
 from hypothesis import given, settings
@@ -103,6 +104,27 @@ def test_what_nothing_else_needs_is_flipped_in_place() -> None:
     x, y = b.tensor((1, 40), 0.1, 3), b.tensor((40,), 0.1, 3)
     b.op("RESHAPE", [x, b.constant([40])], [y])
     assert compile_model(b.build([x], [y]), "m").arena_bytes == 40
+
+
+def _branches(kind: str) -> bytes:
+    """Two convolutions, their channels joined, with a border around that."""
+    b = GraphBuilder()
+    x = b.tensor((1, 4, 5, 2), 0.1, 0, kind)
+    parts = []
+    for channels in (3, 2):
+        w = b.tensor((channels, 1, 1, 2), 0.1, 0, data=np.ones((channels, 1, 1, 2), np.int8))
+        parts.append(b.tensor((1, 4, 5, channels), 0.1, 0, kind))
+        b.op("CONV_2D", [x, w], [parts[-1]], padding=1, strideH=1, strideW=1)
+    joined, y = b.tensor((1, 4, 5, 5), 0.1, 0, kind), b.tensor((1, 6, 7, 5), 0.1, 0, kind)
+    b.op("CONCATENATION", parts, [joined], axis=3)
+    b.op("PAD", [joined, b.constant([[0, 0], [1, 1], [1, 1], [0, 0]])], [y])
+    return b.build([x], [y])
+
+
+@pytest.mark.parametrize("kind", ["INT8", "INT16"])
+def test_parts_are_written_where_they_end_up(kind: str) -> None:
+    labels = [op.label for op in compile_model(_branches(kind), "m").ops]
+    assert [label for label in labels if label not in ("input", "output")] == ["pad", "conv_2d", "conv_2d"]
 
 
 def test_compiling_is_quick() -> None:

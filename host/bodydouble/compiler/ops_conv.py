@@ -167,7 +167,7 @@ def fully_connected(ctx: Lowering, op: Operator) -> None:
 
 
 RULES = {
-    "CONV_2D": Rule(conv_2d, (2, 3), places=True),
-    "DEPTHWISE_CONV_2D": Rule(depthwise_conv_2d, (2, 3), places=True),
+    "CONV_2D": Rule(conv_2d, (2, 3), places=True, places_rows=True),
+    "DEPTHWISE_CONV_2D": Rule(depthwise_conv_2d, (2, 3), places=True, places_rows=True),
     "FULLY_CONNECTED": Rule(fully_connected, (2, 3), places=True),
 }
