@@ -87,7 +87,7 @@ class Control:
         self._blob = bytearray(size)
         self._filled = 0
         self._upload = message
-        app.link.grant(wire.FILE, app.link.received_bytes(wire.FILE) + size)
+        app.link.grant(wire.FILE, app.link.received_bytes(wire.FILE) + size, True)
         reply["ok"] = None  # no answer yet
 
     def op_unload(self, message, reply):

@@ -14,6 +14,7 @@ from bodydouble.compiler import Plan, compile_model
 from bodydouble.session.words import find_word
 from support import pymicro
 from support.graphs import RandomGraph
+from support.tflite_build import GraphBuilder
 
 WORD = find_word("alexa")
 PLAN = compile_model(WORD.path.read_bytes(), "alexa")
@@ -152,3 +153,26 @@ def test_several_inputs_types_and_a_new_host(board: Board) -> None:
     x = graph.inputs(plan.input.shape, plan.input.type, 4)
     _, sent = board.exchange("run", x.tobytes(), count=4)
     assert len(sent) == 4 * int(np.prod(plan.output.shape))
+
+
+def _small_plan() -> Plan:
+    b = GraphBuilder()
+    x, y = b.tensor((1, 4), 0.1, 3), b.tensor((1, 2), 0.1, -3)
+    weights = b.tensor((2, 4), 0.05, 0, data=np.arange(-4, 4).astype(np.int8).reshape(2, 4))
+    b.op("FULLY_CONNECTED", [x, weights], [y])
+    return compile_model(b.build([x], [y]), "small")
+
+
+def test_corrupt_plans_leave_the_board_alive(board: Board) -> None:
+    """Every byte flipped in turn, every truncation: refused in words that say why, over the link, by a live board."""
+    plan = _small_plan()
+    damaged = [plan.blob[:size] for size in range(1, len(plan.blob))]
+    damaged += [plan.blob[:at] + bytes([plan.blob[at] ^ 0xFF]) + plan.blob[at + 1 :] for at in range(len(plan.blob))]
+    damaged.append(plan.blob + bytes(4))
+    for blob in damaged:
+        with pytest.raises(RequestRefusedError, match="bad plan: "):
+            board.upload("small", blob, task="model", arena=plan.arena_bytes)
+    print(f"\n{len(damaged)} damaged plans of {len(plan.blob)} bytes refused by one board")
+    load(board, plan)
+    assert len(board.exchange("run", bytes(8), count=2)[1]) == 4
+    assert board.returncode is None
