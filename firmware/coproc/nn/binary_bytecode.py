@@ -11,28 +11,39 @@ def _half(arena, at):
 
 def _walk(arena, blob, record, function):
     # Calls function(arena, blob, record, to, a, b) for every element.
-    at = [word(blob, record + 4 * i) for i in range(20)]
-    to_0, a_0, b_0 = at[1:4]
-    for _ in range(at[4]):
-        to_1, a_1, b_1 = to_0, a_0, b_0
-        for _ in range(at[5]):
-            to_2, a_2, b_2 = to_1, a_1, b_1
-            for _ in range(at[6]):
-                to, a, b = to_2, a_2, b_2
-                for _ in range(at[7]):
+    to_0 = word(blob, record + 4)
+    a_0 = word(blob, record + 8)
+    b_0 = word(blob, record + 12)
+    count = word(blob, record + 28)
+    to_step = word(blob, record + 44)
+    a_step = word(blob, record + 60)
+    b_step = word(blob, record + 76)
+    for _ in range(word(blob, record + 16)):
+        to_1 = to_0
+        a_1 = a_0
+        b_1 = b_0
+        for _ in range(word(blob, record + 20)):
+            to_2 = to_1
+            a_2 = a_1
+            b_2 = b_1
+            for _ in range(word(blob, record + 24)):
+                to = to_2
+                a = a_2
+                b = b_2
+                for _ in range(count):
                     function(arena, blob, record, to, a, b)
-                    to += at[11]
-                    a += at[15]
-                    b += at[19]
-                to_2 += at[10]
-                a_2 += at[14]
-                b_2 += at[18]
-            to_1 += at[9]
-            a_1 += at[13]
-            b_1 += at[17]
-        to_0 += at[8]
-        a_0 += at[12]
-        b_0 += at[16]
+                    to += to_step
+                    a += a_step
+                    b += b_step
+                to_2 += word(blob, record + 40)
+                a_2 += word(blob, record + 56)
+                b_2 += word(blob, record + 72)
+            to_1 += word(blob, record + 36)
+            a_1 += word(blob, record + 52)
+            b_1 += word(blob, record + 68)
+        to_0 += word(blob, record + 32)
+        a_0 += word(blob, record + 48)
+        b_0 += word(blob, record + 64)
 
 
 def _finish(arena, blob, record, to, total):

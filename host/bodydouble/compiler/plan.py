@@ -24,6 +24,7 @@ from bodydouble.compiler import (
 )
 from bodydouble.compiler.errors import UnsupportedModelError
 from bodydouble.compiler.fold import fold
+from bodydouble.compiler.fuse import fuse
 from bodydouble.compiler.lower import RECORDS_MAX, Lowering, Rule
 from bodydouble.compiler.memory import plan_arena
 from bodydouble.compiler.pack import pack
@@ -176,7 +177,7 @@ def compile_model(data: bytes, name: str, source: str | None = None, packing: in
     Raises ModelFileError for what is no model and UnsupportedModelError for what the board does not run.
     """
     lowering = Lowering(fold(read_model(data, source or name), RULES), RULES)
-    program = lowering.run()
+    program = fuse(lowering.run())
     arena_bytes = plan_arena(program.setup, program.steps, program.inputs, program.outputs)
     _check_limits(lowering.source, program, arena_bytes)
     blob, counts = pack(program, name, arena_bytes, packing)

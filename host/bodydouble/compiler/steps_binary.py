@@ -39,14 +39,14 @@ class Binary(Step):
         yield self.b.storage
 
     def in_place(self) -> tuple[View, View] | None:
-        return next(
-            (
-                (self.target, source)
-                for source, other in ((self.a, self.b), (self.b, self.a))
-                if source.strides == self.target.strides and source.storage is not other.storage
-            ),
-            None,
-        )
+        if self.a.storage is self.b.storage:
+            return None
+        repeated = any(n > 1 and stride == 0 for n, stride in zip(self.a.shape, self.a.strides, strict=True))
+        return (self.target, self.b if repeated else self.a)
+
+    @property
+    def count(self) -> int:
+        return records_needed(self.target, self.a, self.b)
 
     def _parameters(self, packer: Packer) -> list[int]:
         raise NotImplementedError

@@ -29,6 +29,9 @@ class Unary(Step):
         yield self.target.storage
         yield self.source.storage
 
+    def in_place(self) -> tuple[View, View] | None:
+        return (self.target, self.source) if self.target.item == self.source.item else None
+
     def _head(self) -> list[int]:
         return [self.target.address, self.source.address, self.source.size]
 

@@ -1,0 +1,124 @@
+"""Sums, differences and products on the board against tflite-micro, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bodydouble.compiler import Plan
+from bodydouble.compiler.quantise import float32
+from support import families
+from support.families import Job
+from support.tflite_build import GraphBuilder
+
+LIMITS = {"INT8": (-128, 127), "INT16": (-32768, 32767)}
+
+
+@pytest.mark.parametrize(
+    ("tier", "bits", "seeds"),
+    [
+        ("viper", 64, range(50)),
+        ("bytecode", 64, range(50, 70)),
+        pytest.param("viper", 32, range(70, 85), marks=pytest.mark.micropython32),
+        pytest.param("bytecode", 32, range(85, 90), marks=pytest.mark.micropython32),
+    ],
+)
+def test_random_graphs(tier: str, bits: int, seeds: range, soak: bool) -> None:
+    """Every tensor; with the operations that turn int8 into int16 and back, and those that move bytes."""
+    if soak:
+        seeds = range(seeds.start, seeds.start + 40 * len(seeds))
+    assert families.check(families.graphs(seeds, ("binary", "binary", "unary")), tier, bits) > 1000
+
+
+def _values(rng: np.random.Generator, kind: str, zero: int, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    # Uniform, extreme, and around the zero point.
+    low, high = LIMITS[kind]
+    x = rng.integers(low, high + 1, shape)
+    if rng.random() < 0.3:
+        x = rng.choice([low, high, low + 1, zero], shape)
+    elif rng.random() < 0.3:
+        x = np.clip(zero + rng.integers(-40, 40, shape), low, high)
+    return x.astype(kind.lower())
+
+
+def _shapes(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    # Of one to six dimensions, either side repeated along some.
+    shape = [int(n) for n in rng.integers(1, 6, rng.integers(1, 7))]
+    pair = []
+    for _ in range(2):
+        part = [1 if rng.random() < 0.3 else n for n in shape]
+        while len(part) > 1 and part[0] == 1 and rng.random() < 0.5:
+            part.pop(0)
+        pair.append(tuple(part))
+    return pair[0], pair[1]
+
+
+def _zero(rng: np.random.Generator, kind: str, op: str) -> int:
+    low, high = LIMITS[kind]
+    if kind == "INT16":
+        low, high = (0, 0) if op != "ADD" else (low + 2, high - 1)
+    return int(rng.choice([low, high, 0, rng.integers(low, high + 1)]))
+
+
+def _pairs(seed: int, count: int) -> list[Job]:
+    """Scales far apart, zero points and activations at their ends, either operand repeated; one is a constant."""
+    rng = np.random.default_rng(seed)
+    jobs = []
+    for number in range(count):
+        op, kind = ("ADD", "SUB", "MUL")[number % 3], ("INT8", "INT16")[number // 3 % 2]
+        shapes = _shapes(rng)
+        scale = float32(2.0 ** rng.uniform(-12, 3))
+        other = float32(scale * 2.0 ** rng.uniform(-10, 10)) if rng.random() < 0.8 else scale
+        zeros = [_zero(rng, kind, op) for _ in range(3)]
+        spread = (64 if kind == "INT8" else 1 << 13) * min(scale, other) if op == "MUL" else 1.0
+        out = float32(max(scale, other) * spread * 2.0 ** rng.uniform(-2, 4))
+        b = GraphBuilder()
+        x = b.tensor(shapes[0], scale, zeros[0], kind)
+        y = b.tensor(shapes[1], other, zeros[1], kind, _values(rng, kind, zeros[1], shapes[1]))
+        z = b.tensor(np.broadcast_shapes(*shapes), out, zeros[2], kind)
+        b.op(op, [x, y] if rng.random() < 0.5 else [y, x], [z], fusedActivationFunction=int(rng.integers(0, 4)))
+        values = np.stack([_values(rng, kind, zeros[0], shapes[0]) for _ in range(16)])
+        jobs.append(families.job(f"{op} {kind} {shapes} {number}", b.build([x], [z]), values))
+    return jobs
+
+
+@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+def test_scales_shapes_and_zero_points(tier: str, soak: bool) -> None:
+    families.check(_pairs(1, 4000 if soak else 60), tier, trace=False)
+
+
+@pytest.mark.micropython32
+def test_scales_shapes_and_zero_points_on_32_bits() -> None:
+    families.check(_pairs(2, 36), "viper", 32, trace=False)
+
+
+def test_limbs_on_64_bits(tmp_path: Path) -> None:
+    families.check_limbs("binary_viper", _pairs(3, 36), tmp_path)
+
+
+def _small_plans() -> list[Plan]:
+    # Between them: every record of the family.
+    rng = np.random.default_rng(1)
+    plans = []
+    for op in ("ADD", "MUL"):
+        for kind in ("INT8", "INT16"):
+            b = GraphBuilder()
+            x = b.tensor((1, 2, 3), 0.1, 0, kind)
+            y = b.tensor((2, 1), 0.03, 0, kind, _values(rng, kind, 0, (2, 1)))
+            z = b.tensor((1, 2, 3), 0.1, 0, kind)
+            b.op(op, [x, y], [z])
+            plans.append(families.job("m", b.build([x], [z]), np.zeros(0))[2])
+    return plans
+
+
+@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+def test_hostile_plans(tier: str, tmp_path: Path, soak: bool) -> None:
+    assert families.check_hostile(_small_plans(), tier, tmp_path, 20_000 if soak else 250) > 20
+
+
+@pytest.mark.parametrize("tier", ["viper", "bytecode"])
+def test_nothing_is_allocated(tier: str, tmp_path: Path) -> None:
+    families.check_heap(_small_plans(), tier, tmp_path)
