@@ -11,6 +11,7 @@ import pytest
 from bodydouble.compiler import Plan, compile_model
 from support import families
 from support.families import Job
+from support.micropython import run_micropython
 from support.tflite_build import GraphBuilder
 
 FAMILIES = ("pool", "soft", "soft")
@@ -102,6 +103,29 @@ def _small_plans() -> list[Plan]:
 @pytest.mark.parametrize("tier", ["bytecode", "viper"])
 def test_hostile_plans(tier: str, tmp_path: Path, soak: bool) -> None:
     assert families.check_hostile(_small_plans(), tier, tmp_path, 10_000 if soak else 150) > 50
+
+
+_CHECK = """
+import struct
+from coproc.nn.check import Checker, PlanError
+from coproc.nn.check_soft import CHECKS
+one = 0x7FFFFFFF
+for depth, item, first, other, fits in (
+    (511, 1, one, one, 1), (512, 1, one, one, 0), (4095, 2, one, 0, 1), (4096, 2, one, 0, 0), (9, 3, one, 0, 0),
+    (9, 0, one, 0, 0), (9, 1, one - 1, 0, 0), (9, 1, 0, one, 0), (9, 1, one, one + 1, 0),
+):
+    table = struct.pack("<256I", first, *([0] * 254), other)
+    try:
+        CHECKS[0][1](Checker(table, 1 << 16, 1), (0, 0, 8192, 1, depth, item, 0), 0)
+        assert fits, (depth, item, first, other)
+    except PlanError:
+        assert not fits, (depth, item, first, other)
+"""
+
+
+def test_sums_that_would_not_end_are_refused() -> None:
+    """The reciprocal is found by shifting the sum up: it must be there, and must not overflow."""
+    run_micropython(_CHECK)
 
 
 @pytest.mark.parametrize("tier", ["bytecode", "viper"])
