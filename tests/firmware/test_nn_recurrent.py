@@ -9,6 +9,7 @@ import pytest
 
 from bodydouble.compiler import Plan, compile_model
 from support import families
+from support.micropython import run_micropython
 from support.tflite_build import GraphBuilder
 
 FAMILIES = ("recurrent", "recurrent")
@@ -56,6 +57,30 @@ def _small_plans() -> list[Plan]:
 @pytest.mark.parametrize("tier", ["bytecode", "viper"])
 def test_hostile_plans(tier: str, tmp_path: Path, soak: bool) -> None:
     assert families.check_hostile(_small_plans(), tier, tmp_path, 10_000 if soak else 200) > 30
+
+
+_CHECK = """
+from coproc.nn.check import Checker, PlanError
+from coproc.nn.check_recurrent import CHECKS
+# from, to, state; units, rank, memory, inputs; feature, biases, ...: each at the last place where it fits: 64 bytes
+# of arena and 128 of plan
+fits = (0, 59, 62, 40, 2, 2, 3, 5, 108, 112, 1 << 30, 31, 127, 104, 120, 1 << 30, 62, 255)
+steps = {1: 1, 2: 1, 3: 2, 8: 1, 9: 4, 13: 2, 14: 4, 10: 1 << 30, 11: 32, 12: 32767, 15: 1 << 30, 16: 1, 17: 1}
+checker = Checker(bytes(128), 64, 1)
+CHECKS[0][1](checker, fits, 0)
+for index, step in steps.items():
+    p = list(fits)
+    p[index] += step
+    try:
+        CHECKS[0][1](checker, p, 0)
+        raise SystemExit("%d of word %d was taken" % (p[index], index))
+    except PlanError:
+        pass
+"""
+
+
+def test_every_limit_is_checked() -> None:
+    run_micropython(_CHECK)
 
 
 @pytest.mark.parametrize("tier", ["bytecode", "viper"])
