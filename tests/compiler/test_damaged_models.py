@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from bodydouble.compiler import ModelFileError, UnsupportedModelError, compile_model
+from bodydouble.compiler import ModelFileError, UnsupportedModelError, compile_model, reader
 from support.damage import damaged
+from support.tflite_build import GraphBuilder
 
 SECONDS_MAX = 5.0
 GROWTH_MAX = 400 << 20  # bytes of the whole process beyond those before
@@ -38,7 +41,7 @@ def _peak_bytes() -> int:
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
 def test_damaged_files(soak: bool) -> None:
     seen: Counter[str] = Counter()
-    rounds = 10_000 if soak else 600
+    rounds = 10_000 if soak else 300
     peak = _peak_bytes()
     for seed in range(rounds):
         data, text = damaged(seed), ""
@@ -57,3 +60,53 @@ def test_damaged_files(soak: bool) -> None:
     print(f"\n{rounds} damaged models: {dict(seen)}; the process grew by {grown >> 20} MB")
     assert min(seen[k] for k in ("compiled", "ModelFileError", "UnsupportedModelError")) > rounds / 40
     assert grown < GROWTH_MAX
+
+
+def _chain(kind: str, count: int) -> bytes:
+    b = GraphBuilder()
+    value = x = b.tensor((1, 4), 0.1, 0)
+    for _ in range(count):
+        value, before = b.tensor((1, 4), 0.1, 0), value
+        b.op(kind, [before] if kind == "CONCATENATION" else [before, b.constant([1, 4])], [value])
+    return b.build([x], [value])
+
+
+@pytest.mark.parametrize("kind", ["RESHAPE", "CONCATENATION"])
+def test_deep_models_compile(kind: str) -> None:
+    """However long a chain of views or of parts of parts, nothing recurses along it."""
+    with _deadline(60):
+        plan = compile_model(_chain(kind, 1100), "m")
+    assert plan.arena_bytes == 4
+
+
+def test_endless_lists_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "ENTRIES_MAX", 5000)
+    b = GraphBuilder()
+    x, y = b.tensor((1, 4), 0.1, 0), b.tensor((1, 4), 0.1, 0)
+    for _ in range(5):
+        b.op("CONCATENATION", [x] * 1000, [y], axis=0)
+    with pytest.raises(ModelFileError, match="more than 5000 parts"):
+        compile_model(b.build([x], [y]), "m")
+
+
+def test_overlapping_buffers_are_not_read() -> None:
+    """A small file, each of whose constants claims most of it."""
+    b = GraphBuilder()
+    count = 900_000
+    b.tensor((250_000,), kind="INT32", data=np.full(250_000, count, np.int32))
+    x, y = b.tensor((1, 4), 0.1, 0), b.tensor((1, 4), 0.1, 0)
+    b.op("RELU", [x], [y])
+    for _ in range(40):
+        b.tensor((count,), 0.1, 0, data=np.full(4, 5, np.int8))
+    data = bytearray(b.build([x], [y]))
+    model = schema.Model.GetRootAsModel(data, 0)
+    buffers = [model.Buffers(i) for i in range(model.BuffersLength())]
+    large = next(buffer for buffer in buffers if buffer.DataLength() > count)
+    vector = large._tab.Vector(large._tab.Offset(4))
+    for number, buffer in enumerate(buffers):
+        if buffer.DataLength() == 4:
+            field = buffer._tab.Pos + buffer._tab.Offset(4)
+            assert vector > field
+            data[field : field + 4] = (vector + 4 * number - field).to_bytes(4, "little")
+    with pytest.raises(ModelFileError, match="its buffers overlap"):
+        compile_model(bytes(data), "m")
