@@ -24,7 +24,7 @@ def _other(g: RandomGraph, value: Value) -> Value:
         return value
     if how == 1:
         return requantised(g, value, value.kind, scale)
-    if how == 2 and len(value.shape) > 1 and value.shape[-1] > 1:
+    if how == 2 and 1 < len(value.shape) <= 4 and value.shape[-1] > 1:
         shape = (*value.shape[:-1], 1)
         part = g.new(shape, value.scale, value.zero, value.kind)
         rank = len(shape)

@@ -30,7 +30,7 @@ class Value:
 
 Operation = tuple[tuple[str, ...], Callable[["RandomGraph", Value], Value]]
 LIMITS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
-FAMILIES: tuple[str, ...] = ("lstm", "pool", "recurrent", "shape", "soft", "wide")
+FAMILIES: tuple[str, ...] = ("binary", "lstm", "pool", "recurrent", "shape", "soft", "unary", "wide")
 """Modules support.graph_* whose operations a graph of all families draws from."""
 
 
