@@ -54,6 +54,21 @@ for kernels in tiers():
             assert results[-1] == wanted, (kernels.NAME, vector["name"], size, results)
             assert all([r == -1 for r in results[:-1]])
             checked += 1
+    # A frame too long for its buffer, in pieces: dropped up to its delimiter, nothing written behind the limit.
+    for size in (1, 7, 100, 1600):
+        data = bytearray((b"\xff" + b"x" * 254) * 6 + b"\x03ab\0")
+        state = array("i", [0, 0, 0, 0, 0, 0xFFFF, 0xFFFF, 0])
+        frame = bytearray(1036)
+        results = []
+        for at in range(0, 6 * 255 + 4, size):
+            raw = data[at : min(at + size, 6 * 255 + 4)]
+            state[0] = 0
+            state[1] = len(raw)
+            while state[0] < state[1]:
+                results.append(kernels.decode(state, raw, frame, 600))
+        assert results[-1] == -2 and all([r == -1 for r in results[:-1]]), (kernels.NAME, size, results)
+        assert frame[600:] == bytes(436), (kernels.NAME, size)
+        checked += 1
     # Counting up to a limit across the wrap of 32 bits.
     counts = bytearray(unhex("00000000" + "f0ffffff"))
     limits = bytearray(unhex("ffffff7f" + "10000000"))
