@@ -50,7 +50,7 @@ def test_curves_equal_tflite_micro(op: str, out_zero: int, soak: bool) -> None:
     rng = np.random.default_rng(5)
     wake_models = [(0.18955581, 24), (0.09474028, 36), (0.3249613, 14), (0.10491189, -5)]
     ends = [(2.0**-28, 3), (2.0**-27, -9), (float32(2.0**35 * (1 - 2**-24)), 0), (2.0**30, 1)]
-    drawn = _drawn(rng, 3000 if soak else 25, -28, 34) + _drawn(rng, 3000 if soak else 25, -8, 3)
+    drawn = _drawn(rng, 3000 if soak else 12, -28, 34) + _drawn(rng, 3000 if soak else 12, -8, 3)
     cases = [(float32(s), z, float32(2.0 ** rng.uniform(-9, 0)), out_zero) for s, z in wake_models + ends + drawn]
     function = curves.logistic if op == "LOGISTIC" else curves.tanh
     for (scale, zero, _, _), values in zip(cases, _through_tflm(op, cases), strict=True):
@@ -62,7 +62,7 @@ def test_hard_swish_equals_tflite_micro(soak: bool) -> None:
     rng = np.random.default_rng(6)
     cases = []
     for (scale, zero), (ratio, out_zero) in zip(
-        _drawn(rng, 6000 if soak else 40, -10, 3), _drawn(rng, 6000 if soak else 40, -6.9, 7), strict=True
+        _drawn(rng, 6000 if soak else 25, -10, 3), _drawn(rng, 6000 if soak else 25, -6.9, 7), strict=True
     ):
         cases.append((scale, zero, float32(scale * ratio), out_zero))
     for case, values in zip(cases, _through_tflm("HARD_SWISH", cases), strict=True):

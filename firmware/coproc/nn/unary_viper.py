@@ -214,6 +214,8 @@ def to_float(x: ptr16, to: ptr32, record: int):
             high = size * upper + (low >> 12)
             low &= 4095
             shift = 0
+            while high >> shift > 65535:
+                shift += 4
             while high >> shift > 4095:
                 shift += 1
             # The product's upper 24 bits; what is below them, doubled, against the tie.
