@@ -106,6 +106,13 @@ def _many_outputs() -> bytes:
     return b.build([x], parts)
 
 
+def _input_twice() -> bytes:
+    b = GraphBuilder()
+    x, y = b.tensor((1, 4), 0.1, 0, name="the_input"), b.tensor((1, 4), 0.1, 0)
+    b.op("QUANTIZE", [x], [y])
+    return b.build([x, x], [y])
+
+
 def _large(elements: int, times: int) -> bytes:
     """A product of more numbers than a board takes."""
     b = GraphBuilder()
@@ -143,6 +150,7 @@ def test_the_plain_one_compiles() -> None:
         (_branches(), ["IF", "'b'", "without control flow"]),
         (_initialised_by("READ_VARIABLE"), ["CALL_ONCE", "READ_VARIABLE", "constants"]),
         (_many_outputs(), ["1 inputs and 9 outputs"]),
+        (_input_twice(), ["the_input", "named twice"]),
         (_large(4096, 64), ["multiply-accumulates", "smaller model"]),
         (_large(2048, 8192), ["bytes of arena", "takes 16777216"]),
         (_long_chain(4100), ["4096 steps"]),

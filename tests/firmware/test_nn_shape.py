@@ -170,6 +170,30 @@ def test_first_values() -> None:
     _check([_first_value(kind) for kind in sorted(_EVERY)], "viper")
 
 
+def _stream(kind: str) -> Job:
+    """The rows of before in front of the new ones, as a streaming model keeps them."""
+    b = GraphBuilder()
+    quantised = {"INT8": (0.5, 3), "INT16": (0.5, 0)}.get(kind, (None, 0))
+    x, state, joined, kept = (b.tensor((1, rows, 3), *quantised, kind) for rows in (2, 4, 6, 4))
+    handle = b.tensor((), kind="RESOURCE", name="v")
+    b.op("VAR_HANDLE", [], [handle], sharedName=b"v", container=b"")
+    b.op("READ_VARIABLE", [handle], [state])
+    b.op("CONCATENATION", [state, x], [joined], axis=1)
+    b.op("STRIDED_SLICE", [joined, *(b.constant(v) for v in ([0, 2, 0], [1, 6, 3], [1, 1, 1]))], [kept])
+    b.op("ASSIGN_VARIABLE", [handle, kept], [])
+    data = b.build([x], [joined])
+    inputs = np.random.default_rng(3).integers(0, 2, (9, 1, 2, 3)).astype(nn.DTYPES[kind])
+    return f"stream {kind}", data, compile_model(data, "m"), inputs
+
+
+def test_streams_of_every_type() -> None:
+    jobs = [_stream(kind) for kind in ("BOOL", "FLOAT32", "INT16", "INT32", "INT8")]
+    for name, _, plan, _ in jobs:
+        assert plan.ops[0].label == "stream", name
+        assert sum(op.kind == "copy" for op in plan.ops) == 2, name  # the input comes in, the output goes out
+    _check(jobs, "viper")
+
+
 def _gather_at_run_time(batch_dims: int) -> tuple[bytes, NDArray[np.int32]]:
     """int32 indices as the input, a constant to pick from."""
     b = GraphBuilder()

@@ -67,13 +67,19 @@ def export_outputs(ctx: Lowering, inputs: list[Port]) -> list[Port]:
 
 
 def check_ports(ctx: Lowering) -> None:
-    """Refuse a graph with no input or output, or with more than a plan names."""
+    """Refuse a graph with no input or output, with more than a plan names, or with inputs that are none."""
     counts = (len(ctx.graph.inputs), len(ctx.graph.outputs))
     if not all(1 <= count <= PORTS_MAX for count in counts):
         raise UnsupportedModelError(
             f"{ctx.source}: the model has {counts[0]} inputs and {counts[1]} outputs, not 1 to {PORTS_MAX} of each",
             hint="give a whole model, exported with the inputs and outputs that the board needs",
         )
+    for index in ctx.graph.inputs:
+        if ctx.tensors[index].data is not None or ctx.graph.inputs.count(index) > 1:
+            raise UnsupportedModelError(
+                f"{ctx.source}: input '{ctx.tensors[index].name}' is a constant or named twice",
+                hint="export the model with an input of its own for each value",
+            )
 
 
 def _storage(tensor: Tensor) -> View:
