@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from bodydouble.compiler.memory import plan_arena
 from bodydouble.compiler.plan import RULES
 from bodydouble.compiler.reader import read_model
 from bodydouble.errors import ExitCode
+from support import tflm
 from support.graphs import RandomGraph
 from support.tflite_build import GraphBuilder
 
@@ -104,6 +106,18 @@ def test_what_nothing_else_needs_is_flipped_in_place() -> None:
     x, y = b.tensor((1, 40), 0.1, 3), b.tensor((40,), 0.1, 3)
     b.op("RESHAPE", [x, b.constant([40])], [y])
     assert compile_model(b.build([x], [y]), "m").arena_bytes == 40
+
+
+def test_arenas_are_smaller_than_tflite_micros() -> None:
+    """Of the wake models, and of others where the data is at hand."""
+    paths = sorted(SOURCES.glob("*.tflite"))
+    data = os.environ.get("BODYDOUBLE_DATA")
+    if data:
+        paths += sorted(Path(data, "models").glob("*.tflite")) + sorted(Path(data, "mlperf_tiny").glob("*.tflite"))
+    for path, theirs in zip(paths, tflm.arena_bytes(paths), strict=True):
+        ours = compile_model(path.read_bytes(), path.stem).arena_bytes
+        print(f"\n{path.stem}: {ours} B, tflite-micro {theirs} B", end="")
+        assert ours < theirs, path
 
 
 def _branches(kind: str) -> bytes:

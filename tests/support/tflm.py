@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -98,3 +99,28 @@ def run_many(jobs: Sequence[Job], timeout_s: float = 300) -> list[Golden]:
 def run(model: bytes, inputs: NDArray[np.generic], tensors: Sequence[int] = (), resets: Sequence[int] = ()) -> Golden:
     """Stream `inputs` through one model."""
     return run_many([Job(model, inputs, tensors, resets)])[0]
+
+
+_ARENAS = """
+import sys
+import numpy as np
+from tflite_micro import runtime
+
+for path in sys.argv[1:]:
+    model = runtime.Interpreter.from_file(path, arena_size=1 << 22)
+    kind = model.get_input_details(0)
+    model.set_input(np.zeros(kind["shape"], kind["dtype"]), 0)
+    model.invoke()
+    model.print_allocations()
+"""
+
+
+def arena_bytes(paths: Sequence[Path]) -> list[int]:
+    """What tflite-micro's own arena takes for each model, its interpreter's data included."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ARENAS, *map(str, paths)], capture_output=True, text=True, timeout=60, check=True
+    )
+    found = [int(size) for size in re.findall(r"Arena allocation total (\d+) bytes", done.stderr)]
+    if len(found) != len(paths):
+        raise RuntimeError(f"tflite-micro told {len(found)} sizes of {len(paths)}: {done.stderr[-500:]}")
+    return found

@@ -37,7 +37,7 @@ class Slot:
 
 
 def _owner(ctx: Lowering, index: int) -> int:
-    # The tensor whose bytes `index` shows; each tensor on the way must be read by nobody else.
+    # The tensor whose bytes `index` shows.
     seen = 0
     while index in ctx.producers and ctx.producers[index].kind in RESHAPES and seen < len(ctx.graph.operators):
         index, seen = ctx.producers[index].inputs[0], seen + 1
