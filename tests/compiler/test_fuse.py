@@ -68,6 +68,14 @@ def _twice(b: GraphBuilder, x: int) -> int:
     return y
 
 
+def _padded(b: GraphBuilder, x: int) -> int:
+    # The border is set between the convolution and the clamp.
+    y = b.tensor((1, 6), 0.1, 5)
+    pads = b.tensor((2, 2), kind="INT32", data=np.array([[0, 0], [1, 1]], np.int32))
+    b.op("PAD", [_then(b, "RELU", _dense(b, x)), pads], [y])
+    return _float(b, y)
+
+
 def _wide(b: GraphBuilder, x: int) -> int:
     return _then(b, "QUANTIZE", x, 0.001, 0, "INT16")
 
@@ -99,6 +107,7 @@ CASES: dict[str, tuple[Build, list[str]]] = {
         lambda b, x: _unsigned(b, _then(b, "RELU", _dense(b, x), 0.1, 6)),
         ["copy", "conv", "lookup"],
     ),
+    "what is set between stays": (_padded, ["copy", "conv", "fill", "lookup", "lookup"]),
     "what is read twice stays": (_twice, ["copy", "conv", "lookup", "mul", "copy"]),
 }
 
@@ -124,10 +133,10 @@ def test_numbers() -> None:
 def test_what_is_an_output_stays() -> None:
     b = GraphBuilder()
     x = b.tensor((1, 6), 0.05, -3)
-    middle = _unsigned(b, _dense(b, x))
+    middle = _unsigned(b, _then(b, "HARD_SWISH", x))
     y = _then(b, "QUANTIZE", middle, 0.2, 5)
     plan = compile_model(b.build([x], [middle, y]), "m")
-    assert [op.kind for op in plan.ops] == ["copy", "conv", "lookup"]
+    assert [op.kind for op in plan.ops] == ["lookup", "lookup"]
     assert plan.outputs[0].offset != plan.outputs[1].offset
 
 
