@@ -33,12 +33,13 @@ class GoldenError(ExpectationError):
 @dataclass(frozen=True)
 class Job:
     """`inputs`: one array [inferences, *shape] per input; `tensors` to watch, by index; `resets`: inferences before
-    which the model starts afresh."""
+    which the model starts afresh. `fast`: with the runtime's optimised kernels where it has any, on one thread."""
 
     model: bytes
     inputs: Sequence[Array]
     tensors: Sequence[int] = ()
     resets: Sequence[int] = ()
+    fast: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def run_many(jobs: Sequence[Job], runtime: str = GOLDEN, timeout_s: float = 300)
                 folder / "job.npz",
                 tensors=np.array(job.tensors, int),
                 resets=np.array(job.resets, int),
+                fast=job.fast,
                 **arrays,  # type: ignore[arg-type]
             )
         command = [sys.executable, "-m", "bodydouble.session.model.golden_process", runtime, name, str(len(jobs))]

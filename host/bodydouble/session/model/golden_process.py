@@ -72,13 +72,14 @@ class Micro:
 
 
 class Lite:
-    """ai-edge-litert's or tflite-runtime's interpreter, with its reference kernels."""
+    """ai-edge-litert's or tflite-runtime's interpreter, with its reference kernels unless it is to be `fast`."""
 
-    def __init__(self, data: bytes, watched: list[int], package: str) -> None:
+    def __init__(self, data: bytes, watched: list[int], package: str, *, fast: bool) -> None:
         module: Any = importlib.import_module(f"{package}.interpreter")
         self._make: Callable[[], Any] = lambda: module.Interpreter(
             model_content=data,
-            experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
+            num_threads=1,
+            experimental_op_resolver_type=getattr(module.OpResolverType, "AUTO" if fast else "BUILTIN_REF"),
             experimental_preserve_all_tensors=bool(watched),
         )
         self.fresh()
@@ -105,11 +106,11 @@ class Lite:
         return self.model.get_tensor(index).copy()
 
 
-def interpreter(runtime: str, data: bytes, watched: list[int]) -> Micro | Lite:
+def interpreter(runtime: str, data: bytes, watched: list[int], *, fast: bool) -> Micro | Lite:
     """The named runtime's."""
     if runtime == "tflite-micro":
         return Micro(data, watched)
-    return Lite(data, watched, runtime.replace("-", "_"))
+    return Lite(data, watched, runtime.replace("-", "_"), fast=fast)
 
 
 def work(runtime: str, folder: Path) -> None:
@@ -117,8 +118,9 @@ def work(runtime: str, folder: Path) -> None:
     data = (folder / "model").read_bytes()
     with np.load(folder / "job.npz") as job:
         watched, resets = job["tensors"].tolist(), set(job["resets"].tolist())
-        inputs = [job[f"x{i}"] for i in range(len(job.files) - 2)]
-    model = interpreter(runtime, data, watched)
+        inputs = [job[name] for name in job.files if name.startswith("x")]
+        fast = bool(job["fast"])
+    model = interpreter(runtime, data, watched, fast=fast)
     outputs: list[list[Any]] = []
     seen: dict[int, list[Any]] = {index: [] for index in watched}
     best = float("inf")
