@@ -193,6 +193,7 @@ class Control:
         reply["dropped_samples"] = app.ring.dropped
         reply["bytes_out"] = app.gate.bytes_total
         reply["bytes_before_wake"] = app.gate.bytes_before_wake
+        reply["tensor_bytes"] = app.gate.tensor_bytes
         reply["digest"] = {"features": app.digest}
         for word in app.wake.words:
             reply["digest"][word.name] = word.digest
