@@ -110,3 +110,38 @@ def test_overlapping_buffers_are_not_read() -> None:
             data[field : field + 4] = (vector + 4 * number - field).to_bytes(4, "little")
     with pytest.raises(ModelFileError, match="its buffers overlap"):
         compile_model(bytes(data), "m")
+
+
+def test_large_tensors_take_no_time() -> None:
+    """A few kilobytes that name variables of 4 MB each, and constants of 1 MB that are one and the same."""
+    b = GraphBuilder()
+    x, y = b.tensor((1, 1), 0.1, 0), b.tensor((1,), 0.1, 0)
+    b.op("RESHAPE", [x, b.constant([1])], [y])
+    for number in range(60):
+        handle, value = b.tensor((), kind="RESOURCE"), b.tensor((1 << 22,), 0.1, 0)
+        b.op("VAR_HANDLE", [], [handle], sharedName=b"v%d" % number, container=b"")
+        b.op("READ_VARIABLE", [handle], [value])
+        b.op("ASSIGN_VARIABLE", [handle, value], [])
+    with _deadline(20), pytest.raises(UnsupportedModelError, match="bytes of arena"):
+        compile_model(b.build([x], [y]), "m")
+    b = GraphBuilder()
+    x, y = b.tensor((1, 1), 0.1, 0), b.tensor((301,), 0.1, 0)
+    first = b.tensor((1 << 20,), 0.1, 0, data=np.arange(1 << 20).astype(np.int8))
+    parts = [b.tensor((1,), 0.1, 0)]
+    b.op("RESHAPE", [x, b.constant([1])], parts)
+    bounds = [b.constant([n]) for n in (-1, -(1 << 21), -(1 << 20))]
+    for _ in range(300):
+        large = b.tensor((1 << 20,), 0.1, 0)
+        b.graphs[0].tensors[large].buffer = b.graphs[0].tensors[first].buffer
+        parts.append(b.tensor((1,), 0.1, 0))
+        b.op("STRIDED_SLICE", [large, *bounds], [parts[-1]])
+    rows = [b.tensor((len(parts[i : i + 10]),), 0.1, 0) for i in range(0, 301, 10)]
+    for number, row in enumerate(rows):
+        b.op("CONCATENATION", parts[10 * number : 10 * number + 10], [row], axis=0)
+    tens = [b.tensor((sum(len(parts[10 * j : 10 * j + 10]) for j in range(i, min(i + 10, 31))),), 0.1, 0)
+            for i in range(0, 31, 10)]  # fmt: skip
+    for number, ten in enumerate(tens):
+        b.op("CONCATENATION", rows[10 * number : 10 * number + 10], [ten], axis=0)
+    b.op("CONCATENATION", tens, [y], axis=0)
+    with _deadline(20), pytest.raises(UnsupportedModelError, match="MB of constants"):
+        compile_model(b.build([x], [y]), "m")

@@ -5,6 +5,7 @@ int8 tensors are held plus 128 on the board, so that its kernels need no sign ex
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
@@ -23,6 +24,7 @@ BYTES = ("INT8", "UINT8")
 ALL_TYPES = tuple(TYPE_CODES)
 RECORDS_MAX = 4096  # what a board takes (firmware/PLAN.md)
 DATA_BYTES_MAX = 1 << 26
+_FLIPPED = bytes(byte ^ 0x80 for byte in range(256))
 _HALVES = {"FLOAT16", "BFLOAT16"}
 _WEIGHTS = {"INT4", "INT8", "UINT8"}
 _FULL = "convert it with full int8 quantisation, which takes a representative data set"
@@ -147,10 +149,8 @@ class Lowering:
         tensor = self.tensor(op, position)
         if tensor.data is None or tensor.type not in ("INT32", "INT64"):
             self.refuse(op, f"needs a constant in tensor '{tensor.name}'", "export the model with fixed shapes")
-        size = 4 if tensor.type == "INT32" else 8
-        return [
-            int.from_bytes(tensor.data[i : i + size], "little", signed=True) for i in range(0, len(tensor.data), size)
-        ]
+        size, code = (4, "i") if tensor.type == "INT32" else (8, "q")
+        return list(struct.unpack(f"<{len(tensor.data) // size}{code}", tensor.data))
 
     def view(self, op: Operator, position: int, types: tuple[str, ...] = BYTES) -> View:
         """Where the input at `position` lies; a constant is brought into the arena. Refuses other types."""
@@ -180,7 +180,7 @@ class Lowering:
     def biased(tensor: Tensor) -> bytes:
         """A constant's bytes as the arena holds them."""
         data = tensor.data or b""
-        return bytes(byte ^ 0x80 for byte in data) if tensor.type == "INT8" else data
+        return data.translate(_FLIPPED) if tensor.type == "INT8" else data
 
     # What handlers write
 

@@ -63,10 +63,10 @@ def _start(ctx: Lowering, op: Operator, name: str, view: View, kind: str) -> Non
     assigned = _first_assigned(ctx, op, name)
     flip = 0x80 if kind == "INT8" else 0
     zero = assigned.quantisation.zero_points[0] if assigned.quantisation else 0
-    data = ctx.biased(first) if first else bytes([zero & 255 ^ flip]) * view.bytes
-    if len(data) != view.bytes or {assigned.type, first.type if first else kind} != {kind}:
+    data = ctx.biased(first) if first else bytes([zero & 255 ^ flip])
+    if (first and len(data) != view.bytes) or {assigned.type, first.type if first else kind} != {kind}:
         ctx.refuse(op, f"uses '{name}' as {view.bytes} bytes of {kind}, elsewhere it is another tensor")
-    if len(set(data)) == 1:
+    if data.count(data[0]) == len(data):
         ctx.setup.append(Fill(view.storage, view.offset, view.bytes, data[0], operator=op.index, label="first value"))
     else:
         ctx.setup.append(Constant(view.storage, view.offset, data, operator=op.index, label="first value"))
