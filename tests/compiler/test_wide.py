@@ -140,6 +140,9 @@ def test_a_transposed_convolution_is_one_for_each_phase() -> None:
     plan, kinds = _kinds(_transposed())
     assert kinds == {"conv16": 4}
     assert plan.macs == 4 * 4 * 4 * 6 * 3
+    plan, kinds = _kinds(_transposed(strideH=3, out=(1, 12, 8, 3)))
+    assert kinds == {"conv16": 6}
+    assert plan.macs == 4 * 4 * 4 * 6 * 3 + 2 * 4 * 4 * 3  # a third row of biases alone
     plan, kinds = _kinds(_transposed(kind="INT8", weights=(3, 3, 3, 6), padding=0))
     assert kinds == {"fill": 1, "copy": 1, "conv": 4}
     assert plan.macs == 4 * 4 * 6 * 3 * 9

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.model import Operator, Tensor
-from bodydouble.compiler.products import ACTIVATION_TYPES, read_products, read_weights
+from bodydouble.compiler.products import ACTIVATION_TYPES, Place, read_products, read_weights
 from bodydouble.compiler.steps_dot import Window
 from bodydouble.compiler.steps_move import Copy, Fill
 from bodydouble.compiler.views import Storage, View, whole
@@ -73,6 +73,11 @@ def pad(ctx: Lowering, op: Operator, source: Tensor, view: View, pads: tuple[tup
     return padded
 
 
+def batches(view: View, target: View) -> list[Place]:
+    """Each batch of the input with the output's."""
+    return [(view.cut(0, batch, 1), target.cut(0, batch, 1)) for batch in range(target.shape[0])]
+
+
 def _windows(ctx: Lowering, op: Operator, kernel: tuple[int, int], out: Tensor) -> tuple[View, Window]:
     """The input, padded where the operation says SAME, and where the windows of each of its batches lie."""
     options = op.options
@@ -111,15 +116,13 @@ def conv_2d(ctx: Lowering, op: Operator) -> None:
     view, window = _windows(ctx, op, (height, width), out)
     flat, target = weights.reshape(channels, -1), ctx.place(out)
     every = channels // groups
-    for batch in range(out.shape[0]):
-        windows, outs = view.cut(0, batch, 1), target.cut(0, batch, 1)
-        if depth == 1 and groups > 1:
-            products.depthwise(windows, window, inputs, flat, outs)
-            continue
+    if depth == 1 and groups > 1:
+        products.depthwise(batches(view, target), window, inputs, flat)
+    else:
         for group in range(groups):
             mine = slice(group * every, (group + 1) * every)
-            part = windows.cut(3, group * depth, depth)
-            products.conv(part, window, depth, flat[mine], mine, outs.cut(3, mine.start, every))
+            places = batches(view.cut(3, group * depth, depth), target.cut(3, mine.start, every))
+            products.conv(places, window, depth, flat[mine], mine)
     ctx.define(out, target)
 
 
@@ -136,12 +139,10 @@ def depthwise_conv_2d(ctx: Lowering, op: Operator) -> None:
     products = read_products(ctx, op, source, channels)
     view, window = _windows(ctx, op, (height, width), out)
     flat, target = weights.reshape(height * width, channels).T, ctx.place(out)
-    for batch in range(out.shape[0]):
-        windows, outs = view.cut(0, batch, 1), target.cut(0, batch, 1)
-        if inputs == 1:
-            products.conv(windows, window, 1, flat, slice(channels), outs)
-        else:
-            products.depthwise(windows, window, inputs, flat, outs)
+    if inputs == 1:
+        products.conv(batches(view, target), window, 1, flat, slice(channels))
+    else:
+        products.depthwise(batches(view, target), window, inputs, flat)
     ctx.define(out, target)
 
 
@@ -162,7 +163,7 @@ def fully_connected(ctx: Lowering, op: Operator) -> None:
     rows = view.reshaped((1, batch, depth))
     window = make_window(rows, Axis(1, 1, 1), Axis(batch, 1, 1))
     outs = target.reshaped((1, batch, channels))
-    products.conv(rows, window, depth, weights.reshape(channels, depth), slice(channels), outs)
+    products.conv([(rows, outs)], window, depth, weights.reshape(channels, depth), slice(channels))
     ctx.define(out, target)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bodydouble.compiler.lower import Lowering, Rule
 from bodydouble.compiler.model import Operator
-from bodydouble.compiler.ops_conv import SAME, VALID, Axis, image, make_window, pad
+from bodydouble.compiler.ops_conv import SAME, VALID, Axis, batches, image, make_window, pad
 from bodydouble.compiler.products import read_products, read_weights
 
 PHASES_MAX = 256
@@ -32,7 +32,7 @@ class Phase:
 
 
 def find_phases(out: int, kernel: int, stride: int, padding: int) -> list[Phase]:
-    """Along one dimension; `start` may be negative. A kernel smaller than the stride is as if zeros followed it."""
+    """Along one dimension; `start` may be negative. A stride above the kernel has phases of one tap behind it."""
     total = max((-(-out // stride) - 1) * stride + kernel - out, 0) if padding == SAME else 0
     before = total // 2
     phases = []
@@ -72,19 +72,19 @@ def transpose_conv(ctx: Lowering, op: Operator) -> None:
         ends = max(phase.start + phase.reach for phase in phases)
         pads.append((max(0, *(-phase.start for phase in phases)), max(0, ends - view.shape[i])))
     view = pad(ctx, op, source, view, tuple(pads))
-    longest = [(0, max(step - taps, 0)) for step, taps in zip(strides, (height, width), strict=True)]
-    kernels = np.pad(weights, [(0, 0), *longest, (0, 0)])
     target = ctx.place(out)
-    for batch in range(out.shape[0]):
-        for y in grid[0]:
-            for x in grid[1]:
-                part = view.cut(0, batch, 1)
-                part = part.cut(1, y.start + pads[0][0], y.reach).cut(2, x.start + pads[1][0], x.reach)
-                outs = target.cut(0, batch, 1)
-                outs = outs.cut(1, y.first, y.count, strides[0]).cut(2, x.first, x.count, strides[1])
-                window = make_window(part, Axis(y.count, 1, len(y.taps)), Axis(x.count, 1, len(x.taps)))
-                mine = kernels[:, y.taps][:, :, x.taps].reshape(channels, -1)
-                products.conv(part, window, depth, mine, slice(channels), outs)
+    nothing = np.zeros((channels, 1), np.int8)
+    for y in grid[0]:
+        for x in grid[1]:
+            part = view.cut(1, y.start + pads[0][0], y.reach).cut(2, x.start + pads[1][0], x.reach)
+            outs = target.cut(1, y.first, y.count, strides[0]).cut(2, x.first, x.count, strides[1])
+            if y.taps[0] >= height or x.taps[0] >= width:  # the biases alone
+                window = make_window(part, Axis(y.count, 0, 1), Axis(x.count, 0, 1))
+                products.conv(batches(part, outs), window, 1, nothing, slice(channels))
+                continue
+            window = make_window(part, Axis(y.count, 1, len(y.taps)), Axis(x.count, 1, len(x.taps)))
+            mine = weights[:, y.taps][:, :, x.taps].reshape(channels, -1)
+            products.conv(batches(part, outs), window, depth, mine, slice(channels))
     ctx.define(out, target)
 
 

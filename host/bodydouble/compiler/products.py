@@ -10,6 +10,7 @@ scales them by a multiplier of 15 bits and rounds once, unless the bias is int32
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
@@ -136,6 +137,10 @@ def _rows(weights: NDArray[np.int8], multiple: int, fill: int) -> NDArray[np.uin
     return rows
 
 
+Place = tuple[View, View]
+"""Where windows are read, and where their sums are written once requantised; often a pair for each batch."""
+
+
 @dataclass(frozen=True)
 class Products:
     """An operation's constants by output channel, and where its steps go. `twice`: int16 with sums of 32 bits."""
@@ -156,58 +161,63 @@ class Products:
         return self.source.type == "INT16"
 
     def conv(
-        self, source: View, window: Window, piece: int, weights: NDArray[np.int8], channels: slice, target: View
+        self, places: Sequence[Place], window: Window, piece: int, weights: NDArray[np.int8], channels: slice
     ) -> None:
         """Multiply windows by `weights` [channels, taps_y * taps_x * piece], `piece` elements lying in a row.
 
-        `target`: rows, columns and channels are its last three dimensions, channels one after the other.
+        `places`: rows, columns and channels are the last three dimensions, channels one after the other.
         """
-        window, piece = _joined(window, piece, source.item)
-        out_steps = (target.strides[-3], target.strides[-2])
+        window, piece = _joined(window, piece, self.source.item)
         name, zero = self.ctx.output(self.op).name, self.weight_zero + 128
         if self.wide:
             rows = _rows(weights, 8, 128)
             depth = int(rows.shape[1])
             if depth > _WIDE_DEPTH_MAX:
                 self.ctx.refuse(self.op, f"has windows of {depth} int16, at most {_WIDE_DEPTH_MAX} run")
-            gather = Storage(f"{name} (window)", 2 * depth)
-            sums = Storage(f"{name} (sums)", 8 * len(rows))
             wide = self._wide(weights, channels)
-            self.ctx.emit(
-                Conv16(target, source, window, piece, gather, sums, rows, zero, *out_steps, wide, **self._named)
-            )
+            for source, target in places:
+                gather, sums = Storage(f"{name} (window)", 2 * depth), Storage(f"{name} (sums)", 8 * len(rows))
+                steps = (target.strides[-3], target.strides[-2])
+                self.ctx.emit(
+                    Conv16(target, source, window, piece, gather, sums, rows, zero, *steps, wide, **self._named)
+                )
             return
         rows = _rows(weights, 4, zero)
         depth = int(rows.shape[1])
-        scratch = Storage(f"{name} (window)", depth) if window.taps_y * window.taps_x > 1 else None
-        if not scratch:
-            source = self._undisturbed(source, target, window, piece, depth)
         narrow = self._narrow(weights, channels)
-        self.ctx.emit(Conv(target, source, window, piece, scratch, rows, zero, *out_steps, narrow, **self._named))
+        for source, target in places:
+            if window.taps_y * window.taps_x > 1:
+                view, scratch = source, Storage(f"{name} (window)", depth)
+            else:
+                view, scratch = self._undisturbed(source, target, window, piece, depth), None
+            steps = (target.strides[-3], target.strides[-2])
+            self.ctx.emit(Conv(target, view, window, piece, scratch, rows, zero, *steps, narrow, **self._named))
 
-    def depthwise(self, source: View, window: Window, inputs: int, weights: NDArray[np.int8], target: View) -> None:
+    def depthwise(self, places: Sequence[Place], window: Window, inputs: int, weights: NDArray[np.int8]) -> None:
         """Multiply each of `inputs` channels by its rows of `weights` [channels, taps]: a step per output of each."""
         import numpy as np  # noqa: PLC0415
 
         channels, taps = weights.shape
         every = channels // inputs
         name = f"{self.ctx.output(self.op).name} (sums)"
-        steps = (target.strides[-3], target.strides[-2], every * target.item)
         for first in range(every):
             mine, part = weights[first::every], slice(first, None, every)
             blocks = np.full(((inputs + 7) // 8 * 8, taps), 128, np.uint8)
             blocks[:inputs] = (mine.astype(np.int16) + 128).astype(np.uint8)
             packed = np.ascontiguousarray(blocks.reshape(-1, 8, taps).transpose(0, 2, 1))
-            outs = replace(target, offset=target.offset + first * target.item)
-            if self.wide:
-                sums = Storage(name, 8 * len(blocks))
-                wide = self._wide(mine, part, 32)
-                step: Step = Depthwise16(outs, source, window, inputs, sums, packed, *steps, wide, **self._named)
-            else:
-                sums = Storage(name, 32)
-                narrow = self._narrow(mine, part)
-                step = Depthwise(outs, source, window, inputs, sums, packed, *steps, narrow, **self._named)
-            self.ctx.emit(step)
+            wide = self._wide(mine, part, 32) if self.wide else None
+            narrow = None if self.wide else self._narrow(mine, part)
+            for source, target in places:
+                outs = replace(target, offset=target.offset + first * target.item)
+                steps = (target.strides[-3], target.strides[-2], every * target.item)
+                step: Step
+                if wide:
+                    sums = Storage(name, 8 * len(blocks))
+                    step = Depthwise16(outs, source, window, inputs, sums, packed, *steps, wide, **self._named)
+                if narrow:
+                    sums = Storage(name, 32)
+                    step = Depthwise(outs, source, window, inputs, sums, packed, *steps, narrow, **self._named)
+                self.ctx.emit(step)
 
     @property
     def _named(self) -> _Named:
