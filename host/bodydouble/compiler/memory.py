@@ -69,7 +69,11 @@ class _Block:
 
 
 def _same_layout(a: View, b: View) -> bool:
-    return a.shape == b.shape and all(n == 1 or i == j for n, i, j in zip(a.shape, a.strides, b.strides, strict=True))
+    # Whether the elements of both lie alike, from the first to the last.
+    if a.contiguous and b.contiguous:
+        return (a.size, a.item) == (b.size, b.item)
+    same = (a.shape, a.item) == (b.shape, b.item)
+    return same and all(n == 1 or i == j for n, i, j in zip(a.shape, a.strides, b.strides, strict=True))
 
 
 def _blocks(lives: Sequence[Life], steps: Sequence[Step], ratio: float) -> list[_Block]:
