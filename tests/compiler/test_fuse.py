@@ -76,6 +76,20 @@ def _padded(b: GraphBuilder, x: int) -> int:
     return _float(b, y)
 
 
+def _joined(b: GraphBuilder, x: int, chained: bool) -> int:
+    # Two parts are written where they are joined; the second may be made of the first.
+    first = _dense(b, x)
+    if chained:
+        second = b.tensor((1, 4), 0.1, 5)
+        other = b.tensor((1, 4), 0.1, 0, data=np.arange(-20, 20, 10, dtype=np.int8))
+        b.op("ADD", [first, other], [second])
+    else:
+        second = _dense(b, x)
+    y = b.tensor((1, 8), 0.1, 5)
+    b.op("CONCATENATION", [first, second], [y], axis=1)
+    return _float(b, _then(b, "RELU", y))
+
+
 def _wide(b: GraphBuilder, x: int) -> int:
     return _then(b, "QUANTIZE", x, 0.001, 0, "INT16")
 
@@ -108,6 +122,11 @@ CASES: dict[str, tuple[Build, list[str]]] = {
         ["copy", "conv", "lookup"],
     ),
     "what is set between stays": (_padded, ["copy", "conv", "fill", "lookup", "lookup"]),
+    "parts of one tensor": (lambda b, x: _joined(b, x, False), ["copy", "conv", "conv", "lookup"]),
+    "what reads another part stays": (
+        lambda b, x: _joined(b, x, True),
+        ["copy", "conv", "constant", "add", "lookup"],
+    ),
     "what is read twice stays": (_twice, ["copy", "conv", "lookup", "mul", "copy"]),
 }
 

@@ -50,7 +50,8 @@ def binary(g: RandomGraph, value: Value) -> Value:
     else:
         scale = scaled(g, max(value.scale, other.scale), -2, 3)
     out = g.new(shape, scale, zero_of(g, value.kind), value.kind)
-    g.b.op(kind, [one.index for one in operands], [out.index], fusedActivationFunction=g.activation())
+    activation = g.activation() if scale > 1e-8 else 0  # TFLite refuses 6 / scale beyond 32 bits
+    g.b.op(kind, [one.index for one in operands], [out.index], fusedActivationFunction=activation)
     return out
 
 
