@@ -188,7 +188,8 @@ def _requantisation_jobs() -> list[Job]:
     factors = [2.0**-k for k in range(24)] + [float(2.0**-k * rng.uniform(0.5, 1)) for k in range(24)]
     factors += [1.0, 1.5, 2.0, 3.7, 64.0, 1000.0]
     jobs = []
-    for number, factor in enumerate(factors):
+    edges = [0.99999 * 2.0**-k for k in (0, 1, 7, 22, 23, 24, 27, 30, 31)]
+    for number, factor in enumerate(factors + edges):
         out_zero = int(rng.choice([-128, 0, 3, 127]))
         ties = (rng.integers(-260, 260, 512) + 0.5) / factor
         around = ties + rng.integers(-2, 3, 512)
@@ -197,6 +198,9 @@ def _requantisation_jobs() -> list[Job]:
             np.concatenate([ties, around, anywhere]), -(2**21) / max(factor, 1e-3), 2**21 / max(factor, 1e-3)
         )
         biases = np.clip(sums, -(2**30), 2**30).astype(np.int32)
+        if factor in edges:  # sums that 31 bits just hold: rounding must not carry them over
+            biases = np.concatenate([2**31 - 600 - np.arange(300) ** 2, -(2**31) + 600 + np.arange(300) ** 2])
+            biases = biases.astype(np.int32)
         channels = len(biases)
         b = GraphBuilder()
         x = b.tensor((1, 1, 1, 1), 1.0, -128)

@@ -133,7 +133,7 @@ def conv(x: ptr8, w: ptr8, record: int):
                     if k:
                         if h < 0:  # ties go away from zero
                             h -= 1
-                        h = (h + (1 << (k - 1))) >> k
+                        h = ((h >> (k - 1)) + 1) >> 1
                 h += zero
                 if h < low:
                     h = low
@@ -250,7 +250,7 @@ def depthwise(x: ptr8, w: ptr8, record: int):
                         if k:
                             if h < 0:
                                 h -= 1
-                            h = (h + (1 << (k - 1))) >> k
+                            h = ((h >> (k - 1)) + 1) >> 1
                     h += zero
                     if h < low:
                         h = low

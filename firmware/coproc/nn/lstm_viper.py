@@ -80,7 +80,7 @@ def dense(x: ptr8, w: ptr8, record: int):
         if k:
             if h < 0:  # ties go away from zero
                 h -= 1
-            h = (h + (1 << (k - 1))) >> k
+            h = ((h >> (k - 1)) + 1) >> 1
         if h < -32768:
             h = -32768
         if h > 32767:
@@ -134,9 +134,6 @@ def multiply(x: ptr16, y: ptr16, record: int):
     if right > 31:
         left = right - 32
         right = 0
-    nudge = 0
-    if right:
-        nudge = 1 << (right - 1)
     zero = (p[7] ^ sign) - sign
     low = (p[8] ^ sign) - sign
     high = (p[9] ^ sign) - sign
@@ -156,7 +153,7 @@ def multiply(x: ptr16, y: ptr16, record: int):
         if right:
             if h < 0:  # ties go away from zero
                 h -= 1
-            h = (h + nudge) >> right
+            h = ((h >> (right - 1)) + 1) >> 1
         h += zero
         if h < low:
             h = low
