@@ -36,8 +36,9 @@ def _ends(ctx: Lowering, op: Operator, *types: str) -> tuple[Tensor, Tensor]:
     return source, out
 
 
-def _same_bytes(ctx: Lowering, op: Operator, kind: str) -> None:
-    ctx.define(ctx.output(op), ctx.dense(op, 0, (kind,)).reshaped(ctx.output(op).shape))
+def _same_bytes(ctx: Lowering, op: Operator, position: int) -> None:
+    view = ctx.dense(op, position, (ctx.tensor(op, position).type,))
+    ctx.define(ctx.output(op), view.reshaped(ctx.output(op).shape))
 
 
 def tabulate(ctx: Lowering, op: Operator, position: int, value: Callable[[int], int]) -> None:
@@ -48,7 +49,7 @@ def tabulate(ctx: Lowering, op: Operator, position: int, value: Callable[[int], 
     if out.item == 1:
         table = bytes(y - RANGES[out.type][0] for y in values)
         if table == bytes(range(256)):
-            _same_bytes(ctx, op, source.type)
+            _same_bytes(ctx, op, position)
             return
     else:
         table = b"".join(y.to_bytes(out.item, "little", signed=True) for y in values)
@@ -76,7 +77,7 @@ def _rescale(ctx: Lowering, op: Operator, rescaling: Rescaling) -> None:
     if source.item == 1:
         tabulate(ctx, op, 0, rescaling)
     elif source.type == out.type and rescaling.is_identity(lowest, highest):
-        _same_bytes(ctx, op, source.type)
+        _same_bytes(ctx, op, 0)
     else:
         _emit(ctx, op, 0, lambda target, view, known: Rescale(target, view, rescaling, **known))
 
