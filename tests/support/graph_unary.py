@@ -77,6 +77,8 @@ def curve(g: RandomGraph, value: Value) -> Value:
 
 
 def hard_swish(g: RandomGraph, value: Value) -> Value:
+    if not 1e-6 < value.scale < 1e6:  # where its shifts end
+        return activation(g, value)
     out = g.new(value.shape, scaled(g, value.scale, -6, 4), g.zero())
     g.b.op("HARD_SWISH", [value.index], [out.index])
     return out
