@@ -8,7 +8,7 @@ import sys
 from coproc import wire
 from coproc.audio.endpoint import Endpointer
 from coproc.nn.check import PlanError
-from coproc.nn.plan import load
+from coproc.nn.plan import load, warm
 from coproc.tasks.model import TAPS_MAX
 from coproc.tasks.wake import Word
 
@@ -25,6 +25,7 @@ class Refused(Exception):
 class Control:
     def __init__(self, app):
         self._app = app
+        warm(app.tier.nn)
         self.reset()
 
     def reset(self):

@@ -20,9 +20,6 @@ def add(x: ptr8, y: ptr8, record: int):
     m_high = m >> 16
     m_low = m & 65535
     right = p[23]  # the factors of a sum are below 1
-    nudge = 0
-    if right:
-        nudge = 1 << (right - 1)
     zero = p[24]
     low = (zero >> 8) & 255
     high = (zero >> 16) & 255
@@ -65,7 +62,7 @@ def add(x: ptr8, y: ptr8, record: int):
                     if right:
                         if h < 0:  # ties go away from zero
                             h -= 1
-                        h = (h + nudge) >> right
+                        h = ((h >> (right - 1)) + 1) >> 1
                     h += zero
                     if h < low:
                         h = low
@@ -110,9 +107,6 @@ def multiply(x: ptr8, y: ptr8, record: int):
     if right > 31:  # a multiplier above 1: to the left first
         left = right - 32
         right = 0
-    nudge = 0
-    if right:
-        nudge = 1 << (right - 1)
     zero = p[24]
     low = (zero >> 8) & 255
     high = (zero >> 16) & 255
@@ -155,7 +149,7 @@ def multiply(x: ptr8, y: ptr8, record: int):
                     if right:
                         if h < 0:  # ties go away from zero
                             h -= 1
-                        h = (h + nudge) >> right
+                        h = ((h >> (right - 1)) + 1) >> 1
                     h += zero
                     if h < low:
                         h = low
@@ -202,12 +196,6 @@ def add_wide(x: ptr16, y: ptr16, record: int):
     right = p[24] & 255
     minus_a = (p[24] >> 16) & 255
     minus_b = (p[24] >> 24) & 255
-    nudge_b = 0
-    if right_b:
-        nudge_b = 1 << (right_b - 1)
-    nudge = 0
-    if right:
-        nudge = 1 << (right - 1)
     zero = (p[25] ^ sign) - sign
     low = (p[26] ^ sign) - sign
     high = (p[27] ^ sign) - sign
@@ -249,7 +237,7 @@ def add_wide(x: ptr16, y: ptr16, record: int):
                     if right_b:
                         if h < 0:  # ties go away from zero
                             h -= 1
-                        h = (h + nudge_b) >> right_b
+                        h = ((h >> (right_b - 1)) + 1) >> 1
                     if minus_b:
                         h = 0 - h
                     a = (((x[0] ^ 32768) - 32768) - zero_a) << 14
@@ -271,7 +259,7 @@ def add_wide(x: ptr16, y: ptr16, record: int):
                     if right:
                         if h < 0:  # ties go away from zero
                             h -= 1
-                        h = (h + nudge) >> right
+                        h = ((h >> (right - 1)) + 1) >> 1
                     h += zero
                     if h < low:
                         h = low
@@ -314,9 +302,6 @@ def multiply_wide(x: ptr16, y: ptr16, record: int):
     if right > 31:  # a multiplier above 1: to the left first
         left = right - 32
         right = 0
-    nudge = 0
-    if right:
-        nudge = 1 << (right - 1)
     low = (p[22] ^ sign) - sign
     high = (p[23] ^ sign) - sign
     to_0 = base + p[1]
@@ -357,7 +342,7 @@ def multiply_wide(x: ptr16, y: ptr16, record: int):
                     if right:
                         if h < 0:  # ties go away from zero
                             h -= 1
-                        h = (h + nudge) >> right
+                        h = ((h >> (right - 1)) + 1) >> 1
                     if h < low:
                         h = low
                     if h > high:

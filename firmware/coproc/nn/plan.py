@@ -121,6 +121,16 @@ def _records(checker, at, count):
     return found
 
 
+def warm(kernels):
+    """Imports what every plan needs, while the heap is in one piece: later it would lie between large buffers."""
+    for family in ("check_move", "check_dot"):
+        part(family, "CHECKS")
+    for tables in kernels.TABLES.values():
+        for modules in tables:
+            for module in modules[:2]:
+                part(module, "KERNELS")
+
+
 def load(blob, kernels):
     """Check `blob` (a bytearray that holds a whole plan) and make a Model of it; raises PlanError."""
     size = len(blob)

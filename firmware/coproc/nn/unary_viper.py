@@ -71,7 +71,7 @@ def rescale(x: ptr16, to: ptr8, record: int):
         if k:
             if h < 0:  # ties go away from zero
                 h -= 1
-            h = (h + (1 << (k - 1))) >> k
+            h = ((h >> (k - 1)) + 1) >> 1
         if negate:
             h = 0 - h
         h += zero

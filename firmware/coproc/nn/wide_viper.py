@@ -50,7 +50,7 @@ def _requantise(x: ptr8, w: ptr8, record: int, out: int):
             if k:
                 if h < 0:  # ties go away from zero
                     h -= 1
-                h = (h + (1 << (k - 1))) >> k
+                h = ((h >> (k - 1)) + 1) >> 1
         elif wide:
             h = (((((a << 16) + low_half) * m) >> k) + 1) >> 1
         else:
