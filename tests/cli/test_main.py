@@ -215,7 +215,7 @@ def test_a_refused_command_line_writes_only_where_json_says(tmp_path: Path) -> N
 def test_other_commands_tell_a_refusal_as_an_error(command: list[str], tmp_path: Path) -> None:
     report = tmp_path / "out.json"
     done = run(*command, "--json", report, "--loud")
-    found = read_json(report)
+    found = strict(report.read_text())
     assert (found["schema"], found["status"], found["exit_code"], done.code) == (1, "InputError", 2, 2)
     assert "bodydouble: " + found["error"] == done.one_line()
 
