@@ -25,7 +25,7 @@ from models.training.voices import RATE_HZ, Samples, speak, speakers
 
 FOLDER = Path(__file__).parent.parent
 SEED = 1
-SNRS_DB = (60, 20, 10, 5, 0)
+SNRS_DB = (60, 20, 10, 5)
 NATURAL = ("flite", "kokoro", "piper")
 
 
