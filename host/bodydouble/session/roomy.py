@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bodydouble.boards import Board, open_board
 
 HEAP_STEP_BYTES = 32 * 1024
-HEAP_MARGIN_BYTES = 48 * 1024
+HEAP_MARGIN_BYTES = 96 * 1024
 """What a board is given beyond the bytes that it lacks: its free heap is in pieces, a plan must find a whole one."""
 
 
