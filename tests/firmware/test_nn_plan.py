@@ -85,6 +85,24 @@ def test_packed_weights_lie_inside_the_plan(tmp_path: Path) -> None:
     run_micropython(_REFUSED.format(folder=str(tmp_path)))
 
 
+_SHIFTS = """
+from coproc.nn.check import Checker, PlanError
+from coproc.nn.check_move import CHECKS
+for entries, words in ((0, 2), (1, 5), (2, 8), (2, 5), (1 << 31, 2)):
+    record = (words << 16 | 2, entries) + (0, 4, 4) * ((words - 2) // 3)
+    try:
+        CHECKS[2][1](Checker(b"", 8, 1), record, 0)
+        assert words == 2 + 3 * entries and entries, (entries, words)
+    except PlanError:
+        assert words != 2 + 3 * entries or not entries, (entries, words)
+"""
+
+
+def test_a_shift_of_nothing_is_refused() -> None:
+    """Its kernels move first and count then."""
+    run_micropython(_SHIFTS)
+
+
 def _allocations(tier: str, folder: Path, bits: int, invokes: int, packing: int = ROWS) -> None:
     plans = [_plan(folder, name, packing) for name in ("alexa", "okay_nabu")]
     out = run_micropython(FIRMWARE_TESTS / "mp_nn_alloc.py", tier, invokes, *plans, heap="288k", bits=bits)

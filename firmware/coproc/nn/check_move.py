@@ -26,6 +26,7 @@ def _copy(checker, p, at):
 
 
 def _shift(checker, p, at):
+    checker.counts(p[1])
     if len(p) != 2 + 3 * p[1]:
         refuse("a shift of %d entries in %d words" % (p[1], len(p)))
     for i in range(2, len(p), 3):
