@@ -128,6 +128,48 @@ def test_sums_that_would_not_end_are_refused() -> None:
     run_micropython(_CHECK)
 
 
+_APART = """
+import struct
+from coproc.nn.check import Checker, PlanError
+from coproc.nn.check_soft import CHECKS
+table = struct.pack("<256I", *([0x7FFFFFFF] * 256))
+for source, to, item, fits in ((0, 64, 1, 1), (0, 63, 1, 0), (0, 0, 1, 0), (64, 0, 1, 1), (64, 2, 2, 0), (128, 0, 2, 1)):
+    try:
+        CHECKS[0][1](Checker(table, 1 << 16, 1), (0, source, to, 2, 32, item, 0), 0)
+        assert fits, (source, to, item)
+    except PlanError:
+        assert not fits, (source, to, item)
+"""
+
+
+def test_a_softmax_over_what_it_reads_is_refused() -> None:
+    """Bytes index the table by how far they lie below their row's largest, which must not change."""
+    run_micropython(_APART)
+
+
+_CURVES = """
+import struct
+from coproc.nn import soft_bytecode, soft_viper
+values = 8
+# Behind each curve lies what no result may show.
+curve = struct.pack("<513H", *([21845] * 513)) + bytes(3 * 256 * 256)
+def run(kernels, to, shift):
+    record = struct.pack("<9I", 0, 0, to, 1, values, 0x7FFFFFFF, shift, 36, 36)
+    arena = bytearray(struct.pack("<16h", -32768, *range(15)))
+    kernels.softmax16(arena, bytearray(record + curve), 0)
+    return arena
+for to in (0, 2, 32 - 2 * values):
+    assert run(soft_viper, to, 0) == run(soft_bytecode, to, 0), to
+run(soft_viper, 16, 62)
+"""
+
+
+@pytest.mark.parametrize("bits", [64, pytest.param(32, marks=pytest.mark.micropython32)])
+def test_curves_are_not_left(bits: int) -> None:
+    """Neither by an output over the input, nor by a shift that overflows."""
+    run_micropython(_CURVES, bits=bits)
+
+
 @pytest.mark.parametrize("tier", ["bytecode", "viper"])
 def test_nothing_is_allocated(tier: str, tmp_path: Path) -> None:
     families.check_heap(_small_plans(), tier, tmp_path)

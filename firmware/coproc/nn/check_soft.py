@@ -15,6 +15,9 @@ def _softmax(checker, p, at):
     size = p[3] * p[4]
     checker.arena(p[1], size)
     checker.arena(p[2], size * item, item)
+    # A byte that were written into a row above its largest would lead outside the table.
+    if p[1] < p[2] + size * item and p[2] < p[1] + size:
+        refuse("a softmax that reads what it writes")
     table = checker.words(p[6], 256)
     if table[0] != 0x7FFFFFFF or max(table) >> 31:
         refuse("a softmax whose exponentials are none")

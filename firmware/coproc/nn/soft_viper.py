@@ -150,6 +150,8 @@ def softmax16(arena: ptr8, blob: ptr8, record: int):
             a += 65535
             if a < 0:
                 a = 0
+            if a > 65535:
+                a = 65535
             curve = ptr16(exp + ((a >> 7) << 1))
             a = curve[0] + (((curve[1] - curve[0]) * (a & 127) + 64) >> 7)
             s += a
