@@ -105,9 +105,28 @@ def _ties(seed: int) -> list[Job]:
     return jobs
 
 
+def _far() -> list[Job]:
+    """int16 whose sums and products 31 bits just hold, scaled to next to nothing: rounding must not carry them over."""
+    least, most = -32768, 32767
+    # The product of the first two scales is 1 - 2**-31: the largest multiplier.
+    near = 362 * 2.0**-24
+    products = [("MUL", 1 - near, 1 + near, 2.0**k, 0, 0) for k in (29, 30, 31)]
+    sums = [("ADD", 1.0, 2.0**-k, 0.99, least + 2, most - 1) for k in (0, 2.0001, 18.0001, 24.0001, 30.0001)]
+    jobs = []
+    for op, first, second, out, zero_x, zero_y in products + sums:
+        b = GraphBuilder()
+        ends = np.array([least, most], np.int16)
+        x = b.tensor((2,), first, zero_x, "INT16")
+        y = b.tensor((2, 1), second, zero_y, "INT16", ends.reshape(2, 1))
+        z = b.tensor((2, 2), out, 0, "INT16")
+        b.op(op, [x, y], [z])
+        jobs.append(families.job(f"{op} {second} {out}", b.build([x], [z]), ends.reshape(1, 1, 2)))
+    return jobs
+
+
 @pytest.mark.parametrize("tier", ["viper", "bytecode"])
 def test_ties(tier: str) -> None:
-    families.check(_ties(1), tier, trace=False)
+    families.check(_ties(1) + _far(), tier, trace=False)
 
 
 @pytest.mark.parametrize("tier", ["viper", "bytecode"])
@@ -117,7 +136,7 @@ def test_scales_shapes_and_zero_points(tier: str, soak: bool) -> None:
 
 @pytest.mark.micropython32
 def test_scales_shapes_and_zero_points_on_32_bits() -> None:
-    families.check(_ties(2) + _pairs(2, 24), "viper", 32, trace=False)
+    families.check(_ties(2) + _far() + _pairs(2, 24), "viper", 32, trace=False)
 
 
 def test_limbs_on_64_bits(tmp_path: Path) -> None:

@@ -133,7 +133,9 @@ import struct
 from coproc.nn.check import Checker, PlanError
 from coproc.nn.check_soft import CHECKS
 table = struct.pack("<256I", *([0x7FFFFFFF] * 256))
-for source, to, item, fits in ((0, 64, 1, 1), (0, 63, 1, 0), (0, 0, 1, 0), (64, 0, 1, 1), (64, 2, 2, 0), (128, 0, 2, 1)):
+for source, to, item, fits in (
+    (0, 64, 1, 1), (0, 63, 1, 0), (0, 0, 1, 0), (64, 0, 1, 1), (64, 2, 2, 0), (128, 0, 2, 1),
+):
     try:
         CHECKS[0][1](Checker(table, 1 << 16, 1), (0, source, to, 2, 32, item, 0), 0)
         assert fits, (source, to, item)

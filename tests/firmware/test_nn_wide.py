@@ -81,6 +81,11 @@ def _requantisation() -> list[Job]:
             biases = np.clip(np.floor(sums), -limit, limit).astype(bias)
             data = _dense(kind, np.zeros((len(biases), 1), np.int8), factor, biases, number % 3 == 2)
             jobs.append(families.job(f"{bias} times {factor:g}", data, np.array([[[-32768]], [[7]]], np.int16)))
+    ends = np.arange(300, dtype=np.int64) ** 2
+    for shift in (0, 1, 7, 16, 22, 27, 30, 31):  # sums that 31 bits just hold: rounding must not carry them over
+        biases = np.concatenate([2**31 - 1 - ends, ends - 2**31 + 1]).astype(np.int32)
+        data = _dense("INT16", np.zeros((len(biases), 1), np.int8), 0.99999 * 2.0**-shift, biases)
+        jobs.append(families.job(f"31 bits by {shift}", data, np.array([[[7]]], np.int16)))
     return jobs
 
 
