@@ -106,7 +106,7 @@ def _ties(seed: int) -> list[Job]:
 
 
 def _far() -> list[Job]:
-    """int16 whose sums and products 31 bits just hold, scaled to next to nothing: rounding must not carry them over."""
+    """int16 whose sums and products 31 bits just hold, scaled to little: rounding must not carry them over."""
     least, most = -32768, 32767
     # The product of the first two scales is 1 - 2**-31: the largest multiplier.
     near = 362 * 2.0**-24
