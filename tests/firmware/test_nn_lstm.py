@@ -66,6 +66,28 @@ def test_hostile_plans(tier: str, tmp_path: Path, soak: bool) -> None:
     assert families.check_hostile(_small_plans(), tier, tmp_path, 10_000 if soak else 150) > 20
 
 
+_CALLS = """
+import struct
+from coproc.nn.check import MACS_MAX, Checker, PlanError
+from coproc.nn.check_lstm import CHECKS
+moves = 64 * [8 << 16 | 0x91, 0, 0, 4, 0, 1, 8, 1]
+rounds = MACS_MAX // (64 * (64 + 1)) - 1
+for times, fits in ((rounds, True), (2 * rounds, False)):
+    words = [(3 + len(moves)) << 16 | 0x90, times, 8] + moves
+    blob = struct.pack("<%dI" % len(words), *words)
+    try:
+        CHECKS[0][1](Checker(blob, 16, 1), words, 0)
+        assert fits, times
+    except PlanError as error:
+        assert not fits and "steps" in str(error), error
+"""
+
+
+def test_a_loop_of_small_records_is_counted_by_its_calls() -> None:
+    """64 records that move a byte each take the time of their calls."""
+    run_micropython(_CALLS)
+
+
 @pytest.mark.parametrize("tier", ["bytecode", "viper"])
 def test_nothing_is_allocated(tier: str, tmp_path: Path) -> None:
     families.check_heap(_small_plans(), tier, tmp_path)

@@ -4,6 +4,7 @@ from coproc.nn.check import refuse
 
 LOOP = 0x90
 _INSIDE_MAX = 64  # records in a loop
+_CALL = 64  # steps that calling a kernel takes the time of, at least
 
 
 def _loop(checker, p, at):
@@ -20,7 +21,7 @@ def _loop(checker, p, at):
         inside += 1
     if at != end or not 0 < inside <= _INSIDE_MAX:
         refuse("a loop of %d records" % inside)
-    checker.effort((p[1] - 1) * (checker.work - before + 8 * inside))
+    checker.effort((p[1] - 1) * (checker.work - before + _CALL * inside))
 
 
 def _move(checker, p, at):
