@@ -11,6 +11,7 @@ from bodydouble.compiler import Plan, UnsupportedModelError, compile_model
 from support import families
 from support.graph_lstm import lstm
 from support.graphs import RandomGraph, Value
+from support.micropython import run_micropython
 
 FAMILIES = ("lstm", "lstm")
 
