@@ -1,12 +1,8 @@
 """Two tensors element by element: ADD, MUL and their int16 forms (the conventions: kernels_bytecode.py)."""
 
-from coproc.nn.words import requantise, scale, signed, word
+from coproc.nn.words import half, requantise, scale, signed, store, word
 
 SUM_BIAS = 1 << 28  # of both terms together
-
-
-def _half(arena, at):
-    return arena[at] | ((arena[at + 1] ^ 128) - 128) << 8
 
 
 def _walk(arena, blob, record, function):
@@ -52,12 +48,11 @@ def _finish(arena, blob, record, to, total):
     )
 
 
-def _store(arena, blob, limits, to, value):
+def _clamp(arena, blob, limits, to, value):
     low = signed(blob, limits)
     high = signed(blob, limits + 4)
     value = low if value < low else high if value > high else value
-    arena[to] = value & 255
-    arena[to + 1] = value >> 8 & 255
+    store(arena, to, 2, value)
 
 
 def _add(arena, blob, record, to, a, b):
@@ -70,20 +65,20 @@ def _multiply(arena, blob, record, to, a, b):
 
 
 def _add_wide(arena, blob, record, to, a, b):
-    first = (_half(arena, a) - signed(blob, record + 80)) << 14
-    second = (_half(arena, b) - signed(blob, record + 84)) << 15
+    first = (half(arena, a) - signed(blob, record + 80)) << 14
+    second = (half(arena, b) - signed(blob, record + 84)) << 15
     second = scale(second, word(blob, record + 88), blob[record + 97])
     if blob[record + 98]:
         first = -first
     if blob[record + 99]:
         second = -second
     value = scale(first + second, word(blob, record + 92), blob[record + 96]) + signed(blob, record + 100)
-    _store(arena, blob, record + 104, to, value)
+    _clamp(arena, blob, record + 104, to, value)
 
 
 def _multiply_wide(arena, blob, record, to, a, b):
-    value = scale(_half(arena, a) * _half(arena, b), word(blob, record + 80), blob[record + 84])
-    _store(arena, blob, record + 88, to, value)
+    value = scale(half(arena, a) * half(arena, b), word(blob, record + 80), blob[record + 84])
+    _clamp(arena, blob, record + 88, to, value)
 
 
 def add(arena, blob, record):

@@ -1,15 +1,6 @@
 """An LSTM's steps: MOVE, DENSE WIDE, ADD CLIPPED, MUL WIDE (the conventions: kernels_bytecode.py)."""
 
-from coproc.nn.words import requantise, signed, word
-
-
-def _half(arena, at):
-    return arena[at] | ((arena[at + 1] ^ 128) - 128) << 8
-
-
-def _store(arena, at, value):
-    arena[at] = value & 255
-    arena[at + 1] = value >> 8 & 255
+from coproc.nn.words import half, requantise, signed, store, word
 
 
 def move(arena, blob, record):
@@ -39,7 +30,7 @@ def dense(arena, blob, record):
         a = signed(blob, table) - 128 * total
         for k in range(depth):
             a += blob[w + k] * arena[frm + k]
-        _store(arena, to, requantise(a, word(blob, table + 4), blob[shifts + o], 0, -32768, 32767))
+        store(arena, to, 2, requantise(a, word(blob, table + 4), blob[shifts + o], 0, -32768, 32767))
         w += depth
         table += 8
         to += 2
@@ -53,7 +44,7 @@ def add(arena, blob, record):
     low = signed(blob, record + 20)
     high = signed(blob, record + 24)
     for _ in range(word(blob, record + 16)):
-        _store(arena, to, max(low, min(high, _half(arena, a) + _half(arena, b))))
+        store(arena, to, 2, max(low, min(high, half(arena, a) + half(arena, b))))
         to += 2
         a += 2
         b += 2
@@ -71,10 +62,8 @@ def multiply(arena, blob, record):
     high = signed(blob, record + 36)
     item = blob[record + 40]
     for _ in range(word(blob, record + 16)):
-        value = requantise(_half(arena, a) * _half(arena, b), multiplier, shift, zero, low, high)
-        arena[to] = value & 255
-        if item == 2:
-            arena[to + 1] = value >> 8 & 255
+        value = requantise(half(arena, a) * half(arena, b), multiplier, shift, zero, low, high)
+        store(arena, to, item, value)
         to += item
         a += 2
         b += 2

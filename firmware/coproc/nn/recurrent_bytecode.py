@@ -1,10 +1,6 @@
 """Operations with a state of their own: SVDF (the conventions: kernels_bytecode.py)."""
 
-from coproc.nn.words import requantise, scale, signed, word
-
-
-def _half(data, at):
-    return data[at] | ((data[at + 1] ^ 128) - 128) << 8
+from coproc.nn.words import half, requantise, scale, signed, word
 
 
 def svdf(arena, blob, record):
@@ -31,12 +27,12 @@ def svdf(arena, blob, record):
             for _ in range(last):
                 arena[state] = arena[state + 2]
                 arena[state + 1] = arena[state + 3]
-                total += _half(blob, time) * _half(arena, state)
+                total += half(blob, time) * half(arena, state)
                 state += 2
                 time += 2
             arena[state] = a & 255
             arena[state + 1] = a >> 8 & 255
-            total += _half(blob, time) * a
+            total += half(blob, time) * a
             state += 2
             time += 2
             w += inputs

@@ -1,15 +1,6 @@
 """One number at a time: WIDE LOOKUP, RESCALE, CURVE, FROM FLOAT, TO FLOAT (the conventions: kernels_bytecode.py)."""
 
-from coproc.nn.words import scale, signed, word
-
-
-def _half(arena, at):
-    return arena[at] | ((arena[at + 1] ^ 128) - 128) << 8
-
-
-def _store(arena, at, item, value):
-    for i in range(item):
-        arena[at + i] = value >> 8 * i & 255
+from coproc.nn.words import half, scale, signed, store, word
 
 
 def wide_lookup(arena, blob, record):
@@ -37,7 +28,7 @@ def rescale(arena, blob, record):
     low = signed(blob, record + 36)
     high = signed(blob, record + 40)
     for _ in range(word(blob, record + 12)):
-        value = _half(arena, frm) - zero_in
+        value = half(arena, frm) - zero_in
         if value >= 0:
             value = scale(value, above, blob[record + 28])
         else:
@@ -45,7 +36,7 @@ def rescale(arena, blob, record):
             if blob[record + 30]:
                 value = -value
         value += zero
-        _store(arena, to, item, low if value < low else high if value > high else value)
+        store(arena, to, item, low if value < low else high if value > high else value)
         frm += 2
         to += item
 
@@ -65,7 +56,7 @@ def curve(arena, blob, record):
     nudge = 1 << shift >> 1
     mask = (1 << bits) - 1
     for _ in range(word(blob, record + 12)):
-        x = (_half(arena, frm) * multiplier + nudge) >> shift
+        x = (half(arena, frm) * multiplier + nudge) >> shift
         size = abs(x)
         at = size >> bits
         if at >= 255:
@@ -76,7 +67,7 @@ def curve(arena, blob, record):
             second = blob[at + 2] | blob[at + 3] << 8
             y = (first << bits) + (size & mask) * (second - first)
         y = y + above if x >= 0 else below - y
-        _store(arena, to, 2, y >> final)
+        store(arena, to, 2, y >> final)
         frm += 2
         to += 2
 
@@ -121,7 +112,7 @@ def from_float(arena, blob, record):
                 quotient += 2
             quotient >>= 1
         value = zero - quotient if arena[frm + 3] & 128 else zero + quotient
-        _store(arena, to, item, low if value < low else high if value > high else value)
+        store(arena, to, item, low if value < low else high if value > high else value)
         frm += 4
         to += item
 
@@ -134,7 +125,7 @@ def to_float(arena, blob, record):
     significand = word(blob, record + 20)
     exponent = word(blob, record + 24)
     for _ in range(word(blob, record + 12)):
-        value = _half(arena, frm) - zero
+        value = half(arena, frm) - zero
         bits = 0
         if value:
             product = abs(value) * significand
@@ -150,7 +141,7 @@ def to_float(arena, blob, record):
             bits += (shift + exponent - 1) << 23
             if value < 0:
                 bits |= 1 << 31
-        _store(arena, to, 4, bits)
+        store(arena, to, 4, bits)
         frm += 2
         to += 4
 

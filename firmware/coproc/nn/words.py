@@ -1,4 +1,4 @@
-"""What the bytecode kernels share: words of a record, and TFLite's requantisation."""
+"""What the bytecode kernels share: words of a record, int16 of the arena, and TFLite's requantisation."""
 
 
 def word(blob, at):
@@ -7,6 +7,16 @@ def word(blob, at):
 
 def signed(blob, at):
     return blob[at] | blob[at + 1] << 8 | blob[at + 2] << 16 | ((blob[at + 3] ^ 128) - 128) << 24
+
+
+def half(data, at):
+    return data[at] | ((data[at + 1] ^ 128) - 128) << 8
+
+
+def store(arena, at, item, value):
+    # The lower `item` bytes.
+    for i in range(item):
+        arena[at + i] = value >> 8 * i & 255
 
 
 def scale(total, multiplier, shift):
