@@ -7,6 +7,7 @@ import sys
 
 from coproc import wire
 from coproc.audio.endpoint import Endpointer
+from coproc.audio.voice import Voice
 from coproc.nn.check import PlanError
 from coproc.nn.plan import load, warm
 from coproc.tasks.model import TAPS_MAX
@@ -69,13 +70,16 @@ class Control:
         reply["words"] = [word.name for word in app.wake.words]
 
     def op_load(self, message, reply):
-        # A wake word, or for the task "model" a model under test: its plan follows on the file channel; answered once
-        # it was verified and loaded.
+        # A wake word, or for the task "voice" the endpointer's model, for "model" one under test: its plan follows on
+        # the file channel; answered once it was verified and loaded.
         app = self._app
         if app.state:
             raise Refused("a stream is running: end it before loading a model")
-        if message.get("task") == "model":
+        task = message.get("task")
+        if task == "model":
             app.model_task.take(None)
+        elif task == "voice":
+            app.listen_by(None)
         elif len(app.wake.words) >= _WORDS_MAX or len(message["name"]) > _NAME_MAX:
             raise Refused("at most %d wake words, of %d characters each" % (_WORDS_MAX, _NAME_MAX))
         size = message["bytes"]
@@ -94,6 +98,7 @@ class Control:
     def op_unload(self, message, reply):
         self._app.wake.words.clear()
         self._app.model_task.take(None)
+        self._app.listen_by(None)
         reply["heap_free"] = self._app.stats.heap()
 
     def op_run(self, message, reply):
@@ -140,7 +145,7 @@ class Control:
     def op_start(self, message, reply):
         app = self._app
         app.policy.configure(message)
-        app.endpointer = Endpointer(app.tier.endpoint, message.get("endpoint", {}))
+        app.endpointer = Endpointer(app.tier.endpoint, message.get("endpoint", {}), app.voice)
         app.gate.pre_roll = self._blocks(message, "pre_roll_ms", 300)
         app.gate.post_roll = self._blocks(message, "post_roll_ms", 300)
         app.wake.mode = message.get("quantize", 0)
@@ -196,6 +201,8 @@ class Control:
         reply["bytes_before_wake"] = app.gate.bytes_before_wake
         reply["tensor_bytes"] = app.gate.tensor_bytes
         reply["digest"] = {"features": app.digest}
+        if app.voice:
+            reply["digest"]["voice"] = app.voice.digest
         for word in app.wake.words:
             reply["digest"][word.name] = word.digest
 
@@ -223,8 +230,12 @@ class Control:
             if found != upload["sha256"]:
                 raise Refused("the plan arrived with sha256 %s" % found)
             model = load(blob, app.tier.nn)
-            if upload.get("task") == "model":
+            task = upload.get("task")
+            if task == "model":
                 app.model_task.take(model)
+            elif task == "voice":
+                fields = [upload[name] for name in ("begin", "stay", "deny", "lag_frames")]
+                app.listen_by(Voice(model, app.tier.frontend.quantize, *fields))
             else:
                 app.wake.words.append(_word(model, upload))
             reply["heap_free"] = app.stats.heap()

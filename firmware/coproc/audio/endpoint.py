@@ -1,10 +1,14 @@
 # Finds where a request begins and ends, on the front end's features alone.
 #
-# What decides is the loudest patch of the last 9 frames by 3 channels (the kernel's level()): formants and harmonics
-# fill such a patch, noise does not, and the front end has already normalised stationary noise, whatever its level and
-# spectrum. A frame is hot when its level exceeds the threshold: `threshold`, or 1.7 times the ambience where that is
-# more, as among other voices. The ambience is the tercile of the level outside requests, as it was 1.28 s ago, before
-# the wake word could raise it.
+# The rule: what decides is the loudest patch of the last 9 frames by 3 channels (the kernel's level()): formants and
+# harmonics fill such a patch, noise does not, and the front end has already normalised stationary noise, whatever
+# its level and spectrum. A frame is hot when its level exceeds the threshold: `threshold`, or 1.7 times the ambience
+# where that is more, as among other voices. The ambience is the tercile of the level outside requests, as it was
+# 1.28 s ago, before the wake word could raise it.
+#
+# In steady noise nothing beats the rule; music, voices and blows it takes for speech. A model of voice activity
+# (voice.py), where one is loaded, notices that outside requests: once the rule has been hot against its word for
+# _DOUBTED frames within the last minutes, the model says what is hot.
 #
 # Times are frame indices: frame k's window covers 0.01 k to 0.01 k + 0.03 seconds of audio.
 from array import array
@@ -41,11 +45,15 @@ _JOIN = const(6)  # frames that are not hot and do not end a run of hot ones
 _LEAD = const(6)  # frames of speech that a patch needs to become hot
 _NEAR = const(45)  # speech found this soon after the wake may have begun at the wake
 _PAST = const(16)  # ambience of the past, one value in 8 frames
+_DOUBTED = const(16)
+_DOUBT_MOST = const(200)
+_FORGIVEN = const(63)  # a doubted frame is forgotten in 64 frames: blows are remembered for 2 minutes
 
 
 class Endpointer:
-    def __init__(self, kernels, config):
-        # `config` overrides CONFIG's defaults by name; ValueError for what is unknown or out of range.
+    def __init__(self, kernels, config, voice=None):
+        # `voice`: a model that steps in for the rule, or None. `config` overrides CONFIG's defaults by name;
+        # ValueError for what is unknown or out of range.
         for name in config:
             if name not in [row[0] for row in CONFIG]:
                 raise ValueError("endpointing has no option %s" % name)
@@ -62,6 +70,7 @@ class Endpointer:
         self._tail = values["tail_ms"] // _HOP_MS
         self._look_back = values["look_back_ms"] // _HOP_MS
         self._floor = values["threshold"] * _CELLS
+        self._voice = voice
         self._patch = kernels.level
         self._rows = array("H", bytes(2 * _FRAMES * _CHANNELS))
         self._sums = array("H", bytes(2 * _CHANNELS))
@@ -69,6 +78,8 @@ class Endpointer:
         self.reset()
 
     def reset(self):
+        if self._voice:
+            self._voice.reset()
         for i in range(len(self._rows)):
             self._rows[i] = 0
         for i in range(_CHANNELS):
@@ -78,6 +89,8 @@ class Endpointer:
         self._learn(_AMBIENCE)
         self._run = 0  # hot frames in a row, small gaps bridged
         self._begun = 0  # where that run began
+        self._doubt = 0
+        self._lag = 0  # frames that what is told lies back: the model's, where it decides
         self._cold = _JOIN + 1  # frames since the last hot one
         self.level = 0  # of the last frame, 27 times a feature's unit, as is the threshold
         self.armed = False
@@ -120,10 +133,17 @@ class Endpointer:
         self._at = 0 if at == _FRAMES * _CHANNELS else at
         self.level = level
         hot = level > self.threshold
+        voice = self._voice
+        if voice:
+            voice.hop(features)
+            if not self.armed:
+                self._compare(hot, voice, hop)
+            if self._lag:
+                hot = voice.hot
         if hot:
             if self._cold > _JOIN:
                 self._run = 0
-                self._begun = hop
+                self._begun = hop - self._lag
             self._run += 1
             self._cold = 0
         else:
@@ -134,6 +154,15 @@ class Endpointer:
         if self.speaking:
             return self._follow(hot, hop)
         return self._await(hot, hop)
+
+    def _compare(self, hot, voice, hop):
+        # Whether the rule deserves belief in what is heard here.
+        if hot:
+            if voice.denies and self._settled == _SETTLE and self._doubt < _DOUBT_MOST:
+                self._doubt += 1
+        elif hop & _FORGIVEN == 0 and self._doubt:
+            self._doubt -= 1
+        self._lag = voice.lag if self._doubt > _DOUBTED else 0
 
     def _listen(self, level, hop):
         if self._settled < _SETTLE:
@@ -151,11 +180,11 @@ class Endpointer:
     def _await(self, hot, hop):
         if hot:
             if self._carried:
-                if hop - self._arm >= self._tail:
+                if hop - self._lag - self._arm >= self._tail:
                     return self._begin(self._arm, hop)
             elif self._run >= self._minimum:
                 near = self._begun - self._arm < _NEAR
-                return self._begin(self._arm if near else self._begun - _LEAD, hop)
+                return self._begin(self._arm if near else self._begun - (0 if self._lag else _LEAD), hop)
         elif self._cold > _JOIN:
             self._carried = False
             if hop - self._arm >= self._nothing:
@@ -165,13 +194,13 @@ class Endpointer:
     def _begin(self, onset, hop):
         self.speaking = True
         self.onset = max(onset, hop - self._look_back)
-        self.last_speech = hop
+        self.last_speech = max(hop - self._lag, self.onset)
         return ONSET
 
     def _follow(self, hot, hop):
         if hot:
-            self.last_speech = hop
-        elif hop - self.last_speech >= self._silence:
+            self.last_speech = hop - self._lag
+        elif hop - self._lag - self.last_speech >= self._silence:
             return END
         if hop - self.onset >= self._longest:
             return LONGEST
