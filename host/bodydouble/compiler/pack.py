@@ -6,6 +6,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 
+from bodydouble.compiler.effort import effort
 from bodydouble.compiler.model import TYPE_CODES
 from bodydouble.compiler.packing import ROWS
 from bodydouble.compiler.steps import Port, Program, Step
@@ -47,10 +48,16 @@ def _port(port: Port) -> bytes:
     return head + struct.pack("<fi", port.scale, port.zero_point)
 
 
-def pack(program: Program, name: str, arena_bytes: int, packing: int = ROWS) -> tuple[bytes, list[int]]:
-    """The whole plan, weights in that packing, and for each step how many records it became."""
+def pack(
+    program: Program, name: str, arena_bytes: int, packing: int = ROWS
+) -> tuple[bytes, list[int], list[tuple[Step, int]]]:
+    """The whole plan, weights in that packing; for each step how many records it became; the effort of each step.
+
+    Setup has no counts, but efforts.
+    """
     # Two rounds: the first finds how long the records are, the second knows where their data lies.
     counts: list[int] = []
+    efforts: list[tuple[Step, int]] = []
     setup_count = 0
 
     def records(packer: Packer, steps: Sequence[Step]) -> list[bytes]:
@@ -59,6 +66,7 @@ def pack(program: Program, name: str, arena_bytes: int, packing: int = ROWS) -> 
         for step in steps:
             mine = step.records(packer)
             counts.append(len(mine))
+            efforts.append((step, sum(effort([step.code, *words], packing) for words in mine)))
             written += [_record(step.code, words) for words in mine]
         return written
 
@@ -67,6 +75,7 @@ def pack(program: Program, name: str, arena_bytes: int, packing: int = ROWS) -> 
         base = packer.base
         packer = Packer(packing)
         packer.base = base
+        efforts.clear()
         setup = records(packer, program.setup)
         setup_count = len(setup)
         ops = records(packer, program.steps)
@@ -86,4 +95,4 @@ def pack(program: Program, name: str, arena_bytes: int, packing: int = ROWS) -> 
     )  # fmt: skip
     body = fields + b"".join(setup) + b"".join(ops) + ports + bytes(packer.data)
     head = MAGIC + struct.pack("<HHII", VERSION, HEADER_BYTES, total, 0)
-    return head + hashlib.sha256(body).digest() + body, counts
+    return head + hashlib.sha256(body).digest() + body, counts, efforts

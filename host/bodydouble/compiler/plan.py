@@ -22,6 +22,7 @@ from bodydouble.compiler import (
     ops_transpose_conv,
     ops_unary,
 )
+from bodydouble.compiler.effort import EFFORT_MAX
 from bodydouble.compiler.errors import UnsupportedModelError
 from bodydouble.compiler.fold import fold
 from bodydouble.compiler.fuse import fuse
@@ -30,11 +31,11 @@ from bodydouble.compiler.memory import plan_arena
 from bodydouble.compiler.pack import pack
 from bodydouble.compiler.packing import ROWS
 from bodydouble.compiler.reader import read_model
-from bodydouble.compiler.steps import Port, Program
+from bodydouble.compiler.steps import Port, Program, Step
 from bodydouble.compiler.views import View
 
 ARENA_BYTES_MAX = 1 << 24
-MACS_MAX = 1 << 28
+PLAN_BYTES_MAX = 1 << 20
 # Part of every cache key: raise it with any change of what the compiler writes.
 COMPILER_VERSION = 3
 
@@ -155,18 +156,25 @@ def _place(lowering: Lowering, index: int, records: int, view: View, kind: str) 
     return Place(records, view.address, view.shape, view.strides, kind, name, producer.kind if producer else "INPUT")
 
 
-def _check_limits(source: str, program: Program, arena_bytes: int) -> None:
-    # What a board refuses to load (firmware/PLAN.md).
-    for amount, maximum, what in (
-        (arena_bytes, ARENA_BYTES_MAX, "bytes of arena"),
-        (sum(step.macs for step in program.steps), MACS_MAX, "multiply-accumulates"),
-        (sum(step.count for step in (*program.setup, *program.steps)), RECORDS_MAX, "steps"),
-    ):
-        if amount > maximum:
-            raise UnsupportedModelError(
-                f"{source}: needs {amount} {what} for an inference, a board takes {maximum}",
-                hint="use a smaller model",
-            )
+def _refuse_beyond(amount: int, maximum: int, source: str, what: str) -> None:
+    if amount > maximum:
+        raise UnsupportedModelError(
+            f"{source}: needs {amount:,} {what}, a board takes {maximum:,}", hint="use a smaller model"
+        )
+
+
+def _check_effort(lowering: Lowering, efforts: list[tuple[Step, int]]) -> None:
+    # What a board refuses to run, as it would take minutes and look like a hang.
+    total = sum(steps for _, steps in efforts)
+    if total > EFFORT_MAX:
+        step, most = max(efforts, key=lambda one: one[1])
+        kind = next((op.kind for op in lowering.graph.operators if op.index == step.operator), step.label)
+        name = lowering.tensors[step.tensor].name if step.tensor >= 0 else ""
+        raise UnsupportedModelError(
+            f"{lowering.source}: {kind} (operation {step.operator}, tensor '{name}') takes {most:,} "
+            f"steps of {total:,} in an inference, a board takes {EFFORT_MAX:,}",
+            hint="use a smaller model",
+        )
 
 
 def compile_model(data: bytes, name: str, source: str | None = None, packing: int = ROWS) -> Plan:
@@ -179,8 +187,12 @@ def compile_model(data: bytes, name: str, source: str | None = None, packing: in
     lowering = Lowering(fold(read_model(data, source or name), RULES), RULES)
     program = fuse(lowering.run())
     arena_bytes = plan_arena(program.setup, program.steps, program.inputs, program.outputs)
-    _check_limits(lowering.source, program, arena_bytes)
-    blob, counts = pack(program, name, arena_bytes, packing)
+    records = sum(step.count for step in (*program.setup, *program.steps))
+    _refuse_beyond(arena_bytes, ARENA_BYTES_MAX, lowering.source, "bytes of arena")
+    _refuse_beyond(records, RECORDS_MAX, lowering.source, "records")
+    blob, counts, efforts = pack(program, name, arena_bytes, packing)
+    _check_effort(lowering, efforts)
+    _refuse_beyond(len(blob), PLAN_BYTES_MAX, lowering.source, "bytes of plan")
     after = [0]
     for count in counts:
         after.append(after[-1] + count)
