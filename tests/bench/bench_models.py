@@ -1,10 +1,11 @@
-"""Every model at hand on the `unix` board, tier by tier, beside tflite-micro and ai-edge-litert, in the same run.
+"""Every model at hand on the `unix` board, tier by tier, beside the TensorFlow Lite runtimes, in the same run.
 
     BODYDOUBLE_DATA=… python tests/bench/bench_models.py [MODEL ...]
 
 Board figures come from the board's own clock, the best of several rounds; the runtimes' from this machine's, called
-from Python, the best call. ai-edge-litert runs its optimised kernels on one thread. Ratios are the viper tier's time
-over theirs: below 1 the board is faster.
+from Python, the best call: tflite-micro's reference kernels, and the optimised ones of ai-edge-litert and
+tflite-runtime on one thread, where they are installed and run the model. Ratios are the viper tier's time over
+theirs: below 1 the board is faster. tflite-runtime needs numpy below 2 and Python 3.11 or older.
 """
 
 from __future__ import annotations
@@ -16,16 +17,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bodydouble.session.model.golden import Job, run_golden
+from bodydouble.session.model.golden import GOLDEN, WITNESSES, Job, available, run_golden
 from bodydouble.session.model.inputs import random_inputs
 from bodydouble.session.model.lab import open_model
 from bodydouble.session.model.library import find_model, list_models
 from bodydouble.session.model.measure import measure, others
 
-COLUMNS = (
-    "model", "MACs", "arena B", "tflite-micro's", "viper ms", "ns/MAC", "bytecode ms", "tflite-micro ms", "ratio",
-    "litert ms", "ratio",
-)  # fmt: skip
+COLUMNS = ("model", "MACs", "arena B", "tflite-micro's", "viper ms", "ns/MAC", "bytecode ms")
+RUNTIMES = [name for name in (GOLDEN, *WITNESSES) if available(name)]
 
 
 def row(name: str) -> list[str]:
@@ -46,7 +45,7 @@ def row(name: str) -> list[str]:
     viper = ms["viper"]
     found = [file.name, f"{plan.macs:,}", f"{plan.arena_bytes:,}", f"{arena:,}", f"{viper:.3f}"]
     found += [f"{viper * 1e6 / plan.macs:.2f}" if plan.macs else "", f"{ms['bytecode']:.1f}"]
-    for runtime in ("tflite-micro", "ai-edge-litert"):
+    for runtime in RUNTIMES:
         us = beside.get(runtime)
         found += [f"{us / 1e3:.3f}", f"{viper * 1e3 / us:.2f}"] if us else ["", ""]
     return found
@@ -59,11 +58,11 @@ def main(names: list[str]) -> None:
         names = [model.name for model in list_models()]
         names += [str(path) for path in sorted(Path(data).glob("m*/*.tflite"))] if data else []
     table = Table(title="Models on the unix board")
-    for column in COLUMNS:
+    for column in (*COLUMNS, *(part for name in RUNTIMES for part in (f"{name} ms", "ratio"))):
         table.add_column(column, justify="left" if column == "model" else "right")
     for name in names:
         table.add_row(*row(name))
-    Console(width=170).print(table)
+    Console(width=190).print(table)
 
 
 if __name__ == "__main__":
