@@ -61,6 +61,11 @@ def test_run(tmp_path: Path) -> None:
     assert np.array_equal(np.array(found["outputs"][0]["values"]), outputs)
     assert found["us_per_inference"]["clock"] == "board"
     assert "board clock" in done.err
+    assert len(found["ends_s"]) == found["inferences"] == len(outputs)
+    (heard,) = found["heard"]
+    streamed = strict(run("stream", RECORDING, "--cloud", "none", "--json", "-").out)["wakes"]
+    assert [(heard["t"], heard["score"])] == [(wake["t"], wake["score"]) for wake in streamed]
+    assert f"heard   Alexa at {heard['t']:.2f} s, score {heard['score']:.2f} (must exceed 0.90)" in done.err
 
 
 @pytest.mark.parametrize("tier", ["viper", "bytecode"])

@@ -11,13 +11,15 @@ import click
 
 from bodydouble.cli.options import board_options, console, json_option, option, several
 from bodydouble.cli.report import Report, check_writable, to_text
-from bodydouble.errors import ExitCode
+from bodydouble.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bodydouble.session.model.detect import Heard
+    from bodydouble.session.model.inputs import Inputs
     from bodydouble.session.model.library import ModelFile
-    from bodydouble.session.model.runner import Array, BoardModel
+    from bodydouble.session.model.runner import BoardModel, BoardRun
 
 input_options = several(
     option(
@@ -52,12 +54,23 @@ def _opened(file: ModelFile, given: dict[str, Any], out: Console) -> Iterator[Bo
         yield opened
 
 
-def _inputs(opened: BoardModel, given: dict[str, Any]) -> list[Array]:
-    from bodydouble.session.model.inputs import random_inputs, read_inputs  # noqa: PLC0415 - imports numpy
+def _inputs(opened: BoardModel, given: dict[str, Any]) -> Inputs:
+    from bodydouble.session.model.inputs import Inputs, random_inputs, read_inputs  # noqa: PLC0415 - imports numpy
 
     if given["input_path"]:
         return read_inputs(given["input_path"], opened)
-    return random_inputs(opened.plan, given["count"], given["seed"])
+    return Inputs(random_inputs(opened.plan, given["count"], given["seed"]))
+
+
+def _heard(file: ModelFile, opened: BoardModel, inputs: Inputs, done: BoardRun) -> Heard | str | None:
+    # Text: why the manifest's rule cannot be applied. What the model computed is worth showing all the same.
+    from bodydouble.session.model.detect import find_rule, listen  # noqa: PLC0415 - imports numpy
+
+    try:
+        rule = find_rule(file, opened.plan.output, opened.plan.stride)
+    except InputError as error:
+        return str(error)
+    return listen(rule, done.outputs[0], inputs.ends_s) if rule else None
 
 
 @click.command()
@@ -83,9 +96,12 @@ def run(name: str, json_path: str | None, **given: Any) -> None:
         out = console(json_path)
         file = find_model(name)
         with _opened(file, given, out) as opened:
-            done = opened.run(_inputs(opened, given))
-            report.to_json = lambda: to_text(facts(opened, done))
-            out.print(run_summary(opened, done, file.manifest))
+            inputs = _inputs(opened, given)
+            done = opened.run(inputs.arrays)
+            heard = _heard(file, opened, inputs, done) if inputs.ends_s else None
+            known = None if isinstance(heard, str) else heard
+            report.to_json = lambda: to_text(facts(opened, done, inputs, known))
+            out.print(run_summary(opened, done, file.labels, inputs.ends_s, heard))
         if given["output"]:
             write_outputs(given["output"], done.outputs)
 
@@ -111,7 +127,7 @@ def compare(names: tuple[str, ...], json_path: str | None, **given: Any) -> int:
         report.to_json = lambda: to_text({"exact": all(one["exact"] for one in found), "models": found})
         for file in [find_model(name) for name in names]:
             with _opened(file, given, out) as opened:
-                verdict = compare_model(opened, file.read(), _inputs(opened, given))
+                verdict = compare_model(opened, file.read(), _inputs(opened, given).arrays)
                 found.append(facts(opened, verdict))
                 out.print(verdict_lines(opened, verdict))
         return ExitCode.PASSED if all(one["exact"] for one in found) else ExitCode.EXPECTATION
@@ -137,7 +153,7 @@ def bench(names: tuple[str, ...], json_path: str | None, **given: Any) -> None:
         report.to_json = lambda: to_text({"models": found})
         for file in [find_model(name) for name in names]:
             with _opened(file, given, out) as opened:
-                inputs = _inputs(opened, {**given, "count": min(given["count"], 20)})
+                inputs = _inputs(opened, {**given, "count": min(given["count"], 20)}).arrays
                 opened.run(inputs)
                 timing = measure(opened)
                 beside = others(file.read(), inputs)
@@ -168,7 +184,7 @@ def profile(name: str, json_path: str | None, **given: Any) -> None:
         path = given["output"] or Path(f"{file.name}.perfetto-trace")
         check_writable(path, "--output")
         with _opened(file, given, out) as opened:
-            opened.run(_inputs(opened, {**given, "count": min(given["count"], 20)}))
+            opened.run(_inputs(opened, {**given, "count": min(given["count"], 20)}).arrays)
             ends_ns = opened.profile_ns()
             write_atomically(path, perfetto_trace(opened.plan, ends_ns, str(opened.board["type"])))
         report.to_json = lambda: to_text(

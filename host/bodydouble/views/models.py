@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from bodydouble.session.model.outputs import port_text, real
 if TYPE_CHECKING:
     from bodydouble.session.model.compare import Comparison, Verdict
     from bodydouble.session.model.describe import Description
+    from bodydouble.session.model.detect import Detection, Heard
     from bodydouble.session.model.library import ModelFile
     from bodydouble.session.model.measure import Timing
     from bodydouble.session.model.runner import BoardModel, BoardRun
@@ -55,29 +57,64 @@ def description(found: Description) -> RenderableType:
     return table
 
 
-def run_summary(model: BoardModel, done: BoardRun, manifest: dict[str, Any]) -> RenderableType:
-    """The range of each output, the classes that won, the time."""
+def run_summary(
+    model: BoardModel,
+    done: BoardRun,
+    labels: Sequence[str],
+    ends_s: Sequence[float] = (),
+    heard: Heard | str | None = None,
+) -> RenderableType:
+    """The time, the range of each output, the classes that won, what passed the manifest's rule.
+
+    `ends_s` places inferences in a recording. `heard`: a text says why the rule was not applied, None: there is none.
+    """
     table = _facts()
+    count = len(done.outputs[0])
     table.add_row("board", _board(model))
-    table.add_row(
-        "time",
-        f"{done.us_mean:,.1f} µs per inference on average, {done.us_min:,} to {done.us_max:,} "
-        f"({len(done.outputs[0])} inferences, board clock)",
-    )
-    labels = [str(label) for label in manifest.get("labels", [])]
+    if count > 1:
+        spread = f"{done.us_mean:,.1f} µs per inference ({done.us_min:,} to {done.us_max:,}, board clock)"
+        table.add_row("time", f"{count:,} inferences, {spread}")
+    else:
+        table.add_row("time", f"1 inference, {done.us_max:,} µs (board clock)")
     for values, info in zip(done.outputs, model.plan.outputs, strict=True):
-        numbers = real(values, info).reshape(len(values), -1)
-        at = int(np.argmax(numbers.max(axis=1)))
-        table.add_row(
-            "output", f"{port_text(info)}: {numbers.min():.4g} to {numbers.max():.4g}, highest in inference {at}"
-        )
+        numbers = real(values, info).reshape(count, -1)
+        low, high = numbers.min(), numbers.max()
+        highest = _when(int(np.argmax(numbers.max(axis=1))), ends_s)
+        table.add_row("output", port_text(info))
+        table.add_row("", f"always {low:.4g}" if low == high else f"{low:.4g} to {high:.4g}, highest {highest}")
         if numbers.shape[1] > 1:
-            won = Counter(int(k) for k in numbers.argmax(axis=1)).most_common(CLASSES_SHOWN)
-            table.add_row("", ", ".join(f"{_label(k, labels)} won {n} times" for k, n in won))
+            won = numbers.argmax(axis=1)
+            for k, n in Counter(won.tolist()).most_common(CLASSES_SHOWN):
+                first = f", first {_when(int(np.argmax(won == k)), ends_s)}" if ends_s else ""
+                table.add_row("", f"{_label(k, labels)} highest in {n:,} of {count:,}{first}")
+    if heard:
+        _add_heard(table, heard, ends_s)
     return table
 
 
-def _label(index: int, labels: list[str]) -> str:
+def _when(inference: int, ends_s: Sequence[float]) -> str:
+    return f"at {ends_s[inference]:.2f} s" if ends_s else f"in inference {inference}"
+
+
+def _add_heard(table: Table, heard: Heard | str, ends_s: Sequence[float]) -> None:
+    if isinstance(heard, str):
+        table.add_row(Text("heard", "yellow"), f"not judged: {escape(heard)}")
+        return
+    for one in heard.detections:
+        table.add_row("heard", f"[bold]{escape(one.label)}[/] at {one.t:.2f} s, {_score(one)}")
+    if not heard.detections:
+        table.add_row("heard", f"nothing in {ends_s[-1]:.2f} s")
+    if heard.nearest:
+        table.add_row(
+            "", f"nearest: {escape(heard.nearest.label)} at {heard.nearest.t:.2f} s, {_score(heard.nearest)}"
+        )
+
+
+def _score(one: Detection) -> str:
+    return f"score {one.score:.2f} (must exceed {one.cutoff:.2f})"
+
+
+def _label(index: int, labels: Sequence[str]) -> str:
     return labels[index] if index < len(labels) else f"class {index}"
 
 

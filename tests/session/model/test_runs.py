@@ -91,23 +91,26 @@ def test_random_inputs_are_the_seeds(alexa: BoardModel) -> None:
 
 
 def test_a_recording_becomes_the_boards_features(alexa: BoardModel) -> None:
-    (x,) = read_inputs(RECORDING, alexa)
+    inputs = read_inputs(RECORDING, alexa)
+    (x,) = inputs.arrays
     pcm, _ = soundfile.read(RECORDING, dtype="int16")
     features = np.clip((pymicro.features(pcm).astype(np.int64) * 256 + 333) // 666 - 128, -128, 127)
     rows = len(features) // 3 * 3
     assert np.array_equal(x.reshape(-1, 40), features[:rows].astype(np.int8))
     outputs = alexa.run([x]).outputs[0]
     assert outputs.max() > 230  # the wake word is in it
+    assert len(inputs.ends_s) == len(x) and inputs.ends_s[:3] == (0.05, 0.08, 0.11)
+    assert inputs.ends_s[-1] <= len(pcm) / 16000
 
 
 def test_arrays(alexa: BoardModel, tmp_path: Path) -> None:
     whole = np.arange(-120, 120).astype(np.int8).reshape(2, 120)
     path = tmp_path / "x.npy"
     np.save(path, whole)
-    (x,) = read_inputs(path, alexa)
+    (x,) = read_inputs(path, alexa).arrays
     assert x.shape == (2, 1, 3, 40) and x.dtype == np.int8
     np.save(path, np.full((1, 3, 40), 2.0))
-    (x,) = read_inputs(path, alexa)
+    (x,) = read_inputs(path, alexa).arrays
     assert set(x.ravel()) == {round(2.0 / alexa.plan.input.scale) - 128}
 
 
@@ -119,6 +122,14 @@ def test_arrays(alexa: BoardModel, tmp_path: Path) -> None:
         (np.zeros((1, 120), np.uint8), "holds uint8, the model takes INT8"),
         (np.zeros(0, np.int8), "no whole number of inputs"),
         (np.zeros((1, 120), complex), "holds complex128"),
+        (np.full((1, 120), np.nan), "holds values that are no numbers"),
+        (np.full((1, 120), -np.inf, np.float16), "holds values that are no numbers"),
+        (np.zeros((1, 40, 3), np.int8), r"shape \[1, 40, 3\] is no whole number of inputs of shape \[1, 3, 40\]"),
+        (np.array([{"a": 1}], object), "holds Python objects, which could run code"),
+        (np.array(["a"] * 120), "holds <U1"),
+        (np.zeros(120, "M8[s]"), "holds datetime64"),
+        (np.zeros(120, [("a", "i1")]), "holds"),
+        (np.full((1, 120), 2**64 - 1, np.uint64), "holds uint64"),
     ],
 )
 def test_arrays_that_do_not_fit(alexa: BoardModel, tmp_path: Path, array: np.ndarray, words: str) -> None:
@@ -130,15 +141,46 @@ def test_arrays_that_do_not_fit(alexa: BoardModel, tmp_path: Path, array: np.nda
 
 def test_other_files_that_do_not_fit(alexa: BoardModel, tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(b"no array")
+    head = b"{'descr': '|i1', 'fortran_order': False, 'shape': (1000000000000000,), }".ljust(117) + b"\n"
+    (tmp_path / "bomb.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
     np.savez(tmp_path / "two.npz", np.zeros(120, np.int8), np.zeros(120, np.int8))
-    soundfile.write(tmp_path / "short.wav", np.zeros(400, np.int16), 16000)
+    np.savez(tmp_path / "none.npz")
+    np.savez(tmp_path / "objects.npz", np.array([{"a": 1}], object))
+    whole = (tmp_path / "two.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[:200])
+    (tmp_path / "damaged.npz").write_bytes(whole[:80] + bytes(100) + whole[180:])
+    for samples in (1, 400):
+        soundfile.write(tmp_path / f"short{samples}.wav", np.zeros(samples, np.int16), 16000)
     for name, words in (
         ("x.npy", "cannot be read as NumPy's"),
-        ("two.npz", "holds 2 arrays, alexa has 1 inputs"),
-        ("short.wav", "is shorter than one input"),
+        ("bomb.npy", "does not fit memory"),
+        ("two.npz", "holds 2 arrays, alexa has 1 input "),
+        ("none.npz", "holds 0 arrays, alexa has 1 input "),
+        ("objects.npz", "holds Python objects"),
+        ("cut.npz", "cannot be read as NumPy's"),
+        ("damaged.npz", "cannot be read as NumPy's"),
+        ("short1.wav", "is shorter than one input"),
+        ("short400.wav", "is shorter than one input"),
     ):
         with pytest.raises(InputError, match=words):
             read_inputs(tmp_path / name, alexa)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "subtype"), [(48000, 2, "PCM_16"), (16000, 1, "PCM_24"), (44100, 2, "PCM_24")]
+)
+def test_other_recordings(alexa: BoardModel, tmp_path: Path, rate: int, channels: int, subtype: str) -> None:
+    """Any rate, any number of channels, any depth: an inference for every 30 ms of it."""
+    sound = np.random.default_rng(0).normal(0, 0.1, (rate, channels))
+    soundfile.write(tmp_path / "x.wav", sound, rate, subtype=subtype)
+    inputs = read_inputs(tmp_path / "x.wav", alexa)
+    assert len(inputs.arrays[0]) == len(inputs.ends_s) == 32
+    assert inputs.ends_s[-1] == 0.98
+
+
+def test_too_many_random_inputs(alexa: BoardModel) -> None:
+    with pytest.raises(InputError, match=r"inputs of 120 bytes are more than 64 MB \(give --count 559240 or"):
+        random_inputs(alexa.plan, 1_000_000, 0)
 
 
 def test_times_add_up(alexa: BoardModel) -> None:

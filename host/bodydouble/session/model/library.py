@@ -42,11 +42,23 @@ class ModelFile:
         return read_manifest(self.path.with_suffix(".json"))
 
     @property
+    def labels(self) -> list[str]:
+        """What the model's classes are called; empty where no manifest says it."""
+        try:
+            labels = self.manifest.get("labels")
+        except InputError:
+            return []
+        return [str(label) for label in labels] if isinstance(labels, list) else []
+
+    @property
     def purpose(self) -> str:
         """In a few words, for a list."""
-        manifest = self.manifest
+        try:
+            manifest = self.manifest
+        except InputError as error:
+            return error.message
         if "micro" in manifest:
-            return f"wake word {manifest.get('wake_word', self.name)!r}"
+            return f"wake word {str(manifest.get('wake_word') or self.name)!r}"
         return str(manifest.get("description") or manifest.get("type") or "model")
 
     def read(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from bodydouble.session.model.runner import Array, BoardModel, BoardRun
 
 if TYPE_CHECKING:
     from bodydouble.compiler.plan import TensorInfo
+    from bodydouble.session.model.detect import Heard
+    from bodydouble.session.model.inputs import Inputs
 
 
 def real(values: Array, info: TensorInfo) -> Array:
@@ -29,16 +32,20 @@ def port_text(info: TensorInfo) -> str:
     text = f"{info.type} {list(info.shape)}"
     if info.type in ("FLOAT32", "BOOL"):
         return text
-    return f"{text}, real = {info.scale:.6g} * (value - {info.zero_point})"
+    if not info.zero_point:
+        return f"{text}, real = {info.scale:.6g} * value"
+    return f"{text}, real = {info.scale:.6g} * (value {'-+'[info.zero_point < 0]} {abs(info.zero_point)})"
 
 
-def facts(model: BoardModel, done: BoardRun) -> dict[str, Any]:
-    """As plain data; times are the board's own clock's."""
+def facts(model: BoardModel, done: BoardRun, inputs: Inputs, heard: Heard | None) -> dict[str, Any]:
+    """As plain data; times of work are the board's own clock's, `ends_s` and `t` are seconds of the recording."""
     return {
         "model": model.plan.name,
         "board": dict(model.board),
         "inferences": len(done.outputs[0]),
         "us_per_inference": {"mean": done.us_mean, "min": done.us_min, "max": done.us_max, "clock": "board"},
+        "ends_s": list(inputs.ends_s) or None,
+        "heard": [asdict(one) for one in heard.detections] if heard else None,
         "outputs": [
             {"type": info.type, "shape": list(info.shape), "values": _listed(values)}
             for values, info in zip(done.outputs, model.plan.outputs, strict=True)
