@@ -43,7 +43,7 @@ class App:
         self.ring = Ring(tier.ring)
         self.frontend = FrontEnd(tier.frontend)
         self.wake = Wake(tier.frontend.quantize)
-        self.listen_by(None)
+        self.endpointer = Endpointer(tier.endpoint, {})
         self.policy = Policy()
         self._digest = tier.ring.digest
         self._ticks = port.ticks_us
@@ -61,11 +61,6 @@ class App:
         self.running = True
         self.exit_code = 0
         self.restart()
-
-    def listen_by(self, voice):
-        # What tells speech from then on: a model of voice activity, or None for the endpointer's own rule.
-        self.voice = voice
-        self.endpointer = Endpointer(self.tier.endpoint, {}, voice)
 
     def restart(self):
         # As after boot, but for the models that are loaded: every run of a recording starts from the same state.

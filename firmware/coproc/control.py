@@ -15,6 +15,7 @@ from coproc.tasks.wake import Word
 
 _WORDS_MAX = 8  # wake words at once, and characters of a name: with more the report would outgrow a frame
 _NAME_MAX = 24
+_TIDY_BYTES = 4096  # of garbage, then the heap is tidied while a plan loads: what that imports lies close together
 _SPARE = 16384  # heap that a plan must leave free, so that the loop and its events keep working
 
 
@@ -79,7 +80,7 @@ class Control:
         if task == "model":
             app.model_task.take(None)
         elif task == "voice":
-            app.listen_by(None)
+            app.endpointer.voice = None
         elif len(app.wake.words) >= _WORDS_MAX or len(message["name"]) > _NAME_MAX:
             raise Refused("at most %d wake words, of %d characters each" % (_WORDS_MAX, _NAME_MAX))
         size = message["bytes"]
@@ -98,7 +99,7 @@ class Control:
     def op_unload(self, message, reply):
         self._app.wake.words.clear()
         self._app.model_task.take(None)
-        self._app.listen_by(None)
+        self._app.endpointer.voice = None
         reply["heap_free"] = self._app.stats.heap()
 
     def op_run(self, message, reply):
@@ -145,7 +146,7 @@ class Control:
     def op_start(self, message, reply):
         app = self._app
         app.policy.configure(message)
-        app.endpointer = Endpointer(app.tier.endpoint, message.get("endpoint", {}), app.voice)
+        app.endpointer = Endpointer(app.tier.endpoint, message.get("endpoint", {}), app.endpointer.voice)
         app.gate.pre_roll = self._blocks(message, "pre_roll_ms", 300)
         app.gate.post_roll = self._blocks(message, "post_roll_ms", 300)
         app.wake.mode = message.get("quantize", 0)
@@ -201,8 +202,9 @@ class Control:
         reply["bytes_before_wake"] = app.gate.bytes_before_wake
         reply["tensor_bytes"] = app.gate.tensor_bytes
         reply["digest"] = {"features": app.digest}
-        if app.voice:
-            reply["digest"]["voice"] = app.voice.digest
+        voice = app.endpointer.voice
+        if voice:
+            reply["digest"]["voice"] = voice.digest
         for word in app.wake.words:
             reply["digest"][word.name] = word.digest
 
@@ -225,6 +227,7 @@ class Control:
         blob = self._blob
         self._blob = None
         reply = {"id": upload["id"], "ok": True}
+        gc.threshold(_TIDY_BYTES)
         try:
             found = binascii.hexlify(hashlib.sha256(blob).digest()).decode()
             if found != upload["sha256"]:
@@ -235,7 +238,7 @@ class Control:
                 app.model_task.take(model)
             elif task == "voice":
                 fields = [upload[name] for name in ("begin", "stay", "deny", "lag_frames")]
-                app.listen_by(Voice(model, app.tier.frontend.quantize, *fields))
+                app.endpointer.voice = Voice(model, app.tier.frontend.quantize, *fields)
             else:
                 app.wake.words.append(_word(model, upload))
             reply["heap_free"] = app.stats.heap()
@@ -243,6 +246,7 @@ class Control:
             app.log(wire.INFO, "%s loaded, %d bytes of heap free" % (upload["name"], reply["heap_free"]))
         except (Refused, PlanError, ValueError, KeyError, TypeError, MemoryError) as error:
             reply = {"id": upload["id"], "ok": False, "error": str(error)}
+        gc.threshold(-1)
         app.tell(wire.CONTROL, reply)
 
 

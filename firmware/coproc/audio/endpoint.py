@@ -52,8 +52,8 @@ _FORGIVEN = const(63)  # a doubted frame is forgotten in 64 frames: blows are re
 
 class Endpointer:
     def __init__(self, kernels, config, voice=None):
-        # `voice`: a model that steps in for the rule, or None. `config` overrides CONFIG's defaults by name;
-        # ValueError for what is unknown or out of range.
+        # `config` overrides CONFIG's defaults by name; ValueError for what is unknown or out of range.
+        # `voice`: a model that steps in for the rule, or None.
         for name in config:
             if name not in [row[0] for row in CONFIG]:
                 raise ValueError("endpointing has no option %s" % name)
@@ -70,7 +70,7 @@ class Endpointer:
         self._tail = values["tail_ms"] // _HOP_MS
         self._look_back = values["look_back_ms"] // _HOP_MS
         self._floor = values["threshold"] * _CELLS
-        self._voice = voice
+        self.voice = voice
         self._patch = kernels.level
         self._rows = array("H", bytes(2 * _FRAMES * _CHANNELS))
         self._sums = array("H", bytes(2 * _CHANNELS))
@@ -78,8 +78,8 @@ class Endpointer:
         self.reset()
 
     def reset(self):
-        if self._voice:
-            self._voice.reset()
+        if self.voice:
+            self.voice.reset()
         for i in range(len(self._rows)):
             self._rows[i] = 0
         for i in range(_CHANNELS):
@@ -133,7 +133,7 @@ class Endpointer:
         self._at = 0 if at == _FRAMES * _CHANNELS else at
         self.level = level
         hot = level > self.threshold
-        voice = self._voice
+        voice = self.voice
         if voice:
             voice.hop(features)
             if not self.armed:
