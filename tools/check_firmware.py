@@ -1,8 +1,9 @@
 """Type-checks firmware/ against MicroPython's own types: `python tools/check_firmware.py [mypy options]`.
 
-mypy sees the stub packages `micropython-unix-stubs` and `micropython-stdlib-stubs` in place of CPython's typeshed, so
-that what MicroPython lacks is an error. Both are copied to a temporary folder, for two reasons: beside each other in
-site-packages they would also be seen from the host's code, and a few things in them are not so (see `_adapt`). The
+mypy sees the stub packages `micropython-rp2-rpi-pico-stubs` and `micropython-stdlib-stubs` in place of CPython's
+typeshed, so that what MicroPython lacks is an error. The Pico's stubs serve every port: `port/rp2.py` needs them, and
+two boards' stubs would overwrite each other in site-packages. Both packages are copied to a temporary folder, for two
+reasons: they would also be seen from the host's code, and a few things in them are not so (see `_adapt`). The
 firmware is annotated only where viper needs it, so functions without annotations are checked as well, and what mypy
 merely guesses from a first assignment is not held against a later one (NO_PROMISES).
 """
@@ -16,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-STUBS = ("micropython-unix-stubs", "micropython-stdlib-stubs")
+STUBS = ("micropython-rp2-rpi-pico-stubs", "micropython-stdlib-stubs")
 NO_PROMISES = (
     "no-redef",  # one of two modules under one name: the tier that can be loaded
     "has-type",  # an attribute that a method called by __init__ sets
@@ -92,7 +93,7 @@ def check(arguments: list[str], firmware: Path = ROOT / "firmware") -> subproces
         config.write_text(
             f"[mypy]\nmypy_path = {firmware}:{typeshed}\ncustom_typeshed_dir = {typeshed}\n"
             # The stubs' own slips are not ours.
-            "[mypy-_mpy_shed.*]\nignore_errors = True\n[mypy-_io]\nignore_missing_imports = True\n"
+            "[mypy-_mpy_shed.*,machine,vfs]\nignore_errors = True\n[mypy-_io]\nignore_missing_imports = True\n"
             # The inline assembler's instructions and registers are no names, and its str is not the type.
             + "".join(
                 f"[mypy-{m}]\ndisable_error_code = name-defined, call-overload\n" for m in _asm_modules(firmware)

@@ -17,7 +17,6 @@ from coproc.egress import CLOSING, OPEN, Gate
 from coproc.link import Link
 from coproc.policy import Policy
 from coproc.stats import Stats
-from coproc.tasks.model import ModelTask
 from coproc.tasks.wake import Wake
 
 # Blocks of audio that stay behind the newest heard: the pre-roll, what an onset may be backdated by (look_back_ms),
@@ -53,14 +52,24 @@ class App:
         self._granted = -1
         self._keep = 0
         self._audio_base = 0
-        self.link = Link(port.Stream(), self._on_frame, tier.link, on_session=self._on_session)
+        self.link = Link(
+            port.Stream(), self._on_frame, tier.link, on_session=self._on_session, tx_bytes=port.TX_BYTES
+        )
         self.gate = Gate(self.ring, self.link.send, self.link.room)
         self.stats = Stats()
-        self.model_task = ModelTask(self)
+        self.task = None
         self.control = Control(self)
         self.running = True
         self.exit_code = 0
         self.restart()
+
+    def model_task(self):
+        # What runs models under test; imported for the first one, so that a board that only listens has the memory.
+        if self.task is None:
+            from coproc.tasks.model import ModelTask  # noqa: PLC0415
+
+            self.task = ModelTask(self)
+        return self.task
 
     def restart(self):
         # As after boot, but for the models that are loaded: every run of a recording starts from the same state.
@@ -74,6 +83,7 @@ class App:
         self.digest = 0
         self.requests = 0
         self.open = False  # a request is open: a wake was heard, its utterance has not ended
+        self.port.led(False)
         self._press = -1  # the block at which the button is pressed
         self._ended = None  # the endpoint event, while the gate still lets out what is due
         self._end_id = None
@@ -94,7 +104,7 @@ class App:
         else:
             if self.state == ENDING:
                 self._finish()
-            wait_ms = 0 if not self.state and self.model_task.step() else _IDLE_MS
+            wait_ms = 0 if not self.state and self.task and self.task.step() else _IDLE_MS
         started = self._ticks()
         if self.gate.pump():
             self._utterance_out()
@@ -104,6 +114,8 @@ class App:
             self._grant()
         if wait_ms:
             self.link.poll(wait_ms)
+            if not self.link.connected:
+                self.port.attached(False)
         else:
             self.link.poll(0)
             self.stats.link_us += ticks_diff(self._ticks(), started)
@@ -188,6 +200,7 @@ class App:
     def _open(self, reason, index):
         self.requests += 1
         self.open = True
+        self.port.led(True)
         self.endpointer.arm(index)
         self.gate.arm(reason, self.policy.destination(reason), index + 3)
 
@@ -236,6 +249,7 @@ class App:
             event["sent_us"] = self._ticks()
             self._ended = None
             self.open = False
+            self.port.led(False)
             self.emit(event)
 
     def end(self, request, samples):
@@ -280,13 +294,15 @@ class App:
         self._grant()
 
     def _on_session(self, resumed):
+        self.port.attached(True)
         # Another host: whatever the last one had begun is over. Models stay until they are unloaded.
         if not resumed:
             self._outbox.clear()
             self._audit = 0
             gc.enable()
             self.control.reset()
-            self.model_task.reset()
+            if self.task:
+                self.task.reset()
             self.restart()
 
     def _on_frame(self, channel, buf, start, length):

@@ -7,14 +7,13 @@ import sys
 
 from coproc import wire
 from coproc.audio.endpoint import Endpointer
-from coproc.audio.voice import Voice
 from coproc.nn.check import PlanError
 from coproc.nn.plan import load, warm
-from coproc.tasks.model import TAPS_MAX
 from coproc.tasks.wake import Word
 
 _WORDS_MAX = 8  # wake words at once, and characters of a name: with more the report would outgrow a frame
 _NAME_MAX = 24
+_TAPS_MAX = 4096
 _TIDY_BYTES = 4096  # of garbage, then the heap is tidied while a plan loads: what that imports lies close together
 _SPARE = 16384  # heap that a plan must leave free, so that the loop and its events keep working
 
@@ -69,6 +68,7 @@ class Control:
         reply["heap_free"] = app.stats.heap()
         reply["heap_total"] = gc.mem_free() + gc.mem_alloc()
         reply["words"] = [word.name for word in app.wake.words]
+        reply.update(app.port.facts())
 
     def op_load(self, message, reply):
         # A wake word, or for the task "voice" the endpointer's model, for "model" one under test: its plan follows on
@@ -78,7 +78,7 @@ class Control:
             raise Refused("a stream is running: end it before loading a model")
         task = message.get("task")
         if task == "model":
-            app.model_task.take(None)
+            app.model_task().take(None)
         elif task == "voice":
             app.endpointer.voice = None
         elif len(app.wake.words) >= _WORDS_MAX or len(message["name"]) > _NAME_MAX:
@@ -98,7 +98,8 @@ class Control:
 
     def op_unload(self, message, reply):
         self._app.wake.words.clear()
-        self._app.model_task.take(None)
+        if self._app.task:
+            self._app.task.take(None)
         self._app.endpointer.voice = None
         reply["heap_free"] = self._app.stats.heap()
 
@@ -107,8 +108,8 @@ class Control:
         task = self._model_task()
         count = message["count"]
         taps = message.get("taps", 0)
-        if not (0 < count < 1 << 29 and 0 <= taps <= TAPS_MAX):
-            raise Refused("a run needs a count of 1 or more and at most %d taps" % TAPS_MAX)
+        if not (0 < count < 1 << 29 and 0 <= taps <= _TAPS_MAX):
+            raise Refused("a run needs a count of 1 or more and at most %d taps" % _TAPS_MAX)
         task.run(message["id"], count, taps, message.get("fresh", True))
         reply["ok"] = None
 
@@ -135,7 +136,7 @@ class Control:
     def _idle_task(self):
         if self._app.state:
             raise Refused("a stream is running: end it before running a model")
-        return self._app.model_task
+        return self._app.model_task()
 
     def _model_task(self):
         task = self._idle_task()
@@ -212,7 +213,8 @@ class Control:
         # A piece of the plan that op_load announced, or what a model under test is run on.
         upload = self._upload
         if upload is None:
-            self._app.model_task.file(buf, start, length)
+            if self._app.task:
+                self._app.task.file(buf, start, length)
             return
         if self._filled + length > len(self._blob):
             return
@@ -235,8 +237,10 @@ class Control:
             model = load(blob, app.tier.nn)
             task = upload.get("task")
             if task == "model":
-                app.model_task.take(model)
+                app.model_task().take(model)
             elif task == "voice":
+                from coproc.audio.voice import Voice  # noqa: PLC0415  # few boards have one
+
                 fields = [upload[name] for name in ("begin", "stay", "deny", "lag_frames")]
                 app.endpointer.voice = Voice(model, app.tier.frontend.quantize, *fields)
             else:

@@ -12,7 +12,7 @@ from coproc import wire
 from coproc.link_sender import Sender
 from coproc.port import ticks_diff, ticks_us
 
-_CHUNK = const(4096)  # bytes read from the stream at once
+_CHUNK = const(4096)  # bytes read from the stream at once, where the stream does not say
 _ACK_FRAMES = const(8)  # frames that one acknowledgement may wait for while the board is busy
 _ACK_BYTES = const(4096)  # growth of a credit that is told while the board is busy
 _ACK_US = const(5000)  # longest that either waits
@@ -28,6 +28,16 @@ _IDLE = const(0)
 _OPEN = const(1)
 
 
+# What a host sends to whatever runs on a board: Ctrl-C twice, as a frame. With the delimiter that always precedes it,
+# it is one byte longer than what stays of the chunk before.
+_ATTENTION = b"\0\r\x03\x03\0"
+_BEFORE = const(4)
+
+
+class Attention(Exception):
+    """The host wants the board without its firmware: the loop ends."""
+
+
 def _no_session(resumed):
     pass
 
@@ -36,7 +46,7 @@ class Link:
     """Link(stream, on_frame, kernels=None, grants=(), ...)
 
     stream: readinto(buf) -> bytes read (0: nothing now; EOFError at the end), write(buf, start, n) -> bytes written,
-        wait(ms) until readable or so long.
+        wait(ms) until readable or so long; CHUNK, where it has one, is the most that it reads at once.
     on_frame(channel, buf, start, length): called for every delivered frame, in order, exactly once; the bytes are
         valid during the call only. It may send() and grant(), but not poll().
     kernels: coproc.link_asm, link_viper or link_bytecode; None picks the best that runs here.
@@ -69,7 +79,8 @@ class Link:
         self.max_payload = max_payload
         self._tx = Sender(stream, kernels, tx_bytes)
 
-        self._raw = bytearray(_CHUNK)
+        self._raw = bytearray(_BEFORE + getattr(stream, "CHUNK", _CHUNK))
+        self._into = memoryview(self._raw)[_BEFORE:]
         self._frame = bytearray(wire.MAX_FRAME + 2)
         self._limit = wire.HEADER + max_payload + wire.TRAILER
         self._state = array("i", [0, 0, 0, 0, 0, 0xFFFF, 0xFFFF, 0])
@@ -225,11 +236,17 @@ class Link:
         self._tx.reset(first)
 
     def _read(self):
-        count = self._stream.readinto(self._raw)
+        raw = self._raw
+        state = self._state
+        end = state[_END]
+        if end > _BEFORE:
+            for i in range(_BEFORE):
+                raw[i] = raw[end - _BEFORE + i]
+        count = self._stream.readinto(self._into)
+        state[_POS] = _BEFORE
+        state[_END] = _BEFORE + count
         if not count:
             return False
-        self._state[_POS] = 0
-        self._state[_END] = count
         self.rx_bytes = (self.rx_bytes + count) & 0x3FFFFFFF  # stays a small int everywhere
         return True
 
@@ -251,6 +268,9 @@ class Link:
                     self.crc_errors += 1
                 else:
                     self.bad_frames += 1
+                    end = state[_POS]
+                    if raw[end - 2] == 3 and raw[end - len(_ATTENTION) : end] == _ATTENTION:
+                        raise Attention
                 # What was broken may have been data, or data written again: asking now spares the sender's time-out.
                 if self._mode == _OPEN and (not self._gap_told or ticks_diff(ticks_us(), self._noticed) > _NOTICE_US):
                     self._gap = self._gap_told = self._ack_now = True

@@ -1,9 +1,9 @@
 # COBS and CRC-32 of the link in Thumb assembler for ARMv6-M: the loops that every byte received or sent goes through.
-# link_viper.py says what the functions do; its pack and charge, once a frame, are taken over as they are.
+# link_viper.py says what the functions do.
 # coproc/audio/fft_asm.py says how this assembler is written.
 import micropython
 
-from coproc.link_viper import TABLE, charge, pack  # noqa: F401
+from coproc.link_native import TABLE, charge, pack  # noqa: F401
 
 NAME = "asm"
 

@@ -3,9 +3,9 @@
 # Viper here stays within 32 bits on every build: nothing is returned or kept at 2**30 or above, and a right shift is
 # masked because it copies the sign. The first three arguments live in registers, hence the counters that callers
 # pass as 0: with them the loops run in two thirds of the time.
-from array import array
-
 import micropython
+
+from coproc.link_native import TABLE, charge, pack  # noqa: F401
 
 NAME = "viper"
 
@@ -23,19 +23,6 @@ STATE = 8
 MORE = -1  # the chunk is used up
 BAD = -2  # a frame was cut, too long, or of the wrong length
 BAD_CRC = -3
-
-
-def _crc_table():
-    table = array("I", bytes(1024))
-    for i in range(256):
-        value = i
-        for _ in range(8):
-            value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
-        table[i] = value
-    return table
-
-
-TABLE = _crc_table()
 
 
 @micropython.viper
@@ -156,44 +143,3 @@ def seal(frame, length, out, at):
     # Closes the frame whose header and payload of `length` bytes stand in `frame` (which has room for its checksum)
     # and writes it, COBS-encoded, to out[at:]. Returns the end, past the delimiter.
     return _seal(0, at, 0, frame, length + 6, out, TABLE)
-
-
-@micropython.viper
-def _pack(i: int, at: int, b: int, frame: ptr8, src: ptr8, kind: int, channel: int, seq: int, length: int):
-    frame[0] = kind
-    frame[1] = channel
-    frame[2] = seq & 255
-    frame[3] = (seq >> 8) & 255
-    frame[4] = length & 255
-    frame[5] = (length >> 8) & 255
-    at = 6
-    length += i
-    while i < length:
-        frame[at] = int(src[i])
-        at += 1
-        i += 1
-
-
-def pack(frame, kind, channel, seq, src, start, length):
-    # Writes the header and the payload src[start:start+length] to `frame`.
-    _pack(start, 0, 0, frame, src, kind, channel, seq, length)
-
-
-@micropython.viper
-def _charge(counts: ptr8, limits: ptr8, at: int, length: int) -> int:
-    total = int(counts[at]) | (int(counts[at + 1]) << 8) | (int(counts[at + 2]) << 16) | (int(counts[at + 3]) << 24)
-    limit = int(limits[at]) | (int(limits[at + 1]) << 8) | (int(limits[at + 2]) << 16) | (int(limits[at + 3]) << 24)
-    total += length
-    # The sign of a 32-bit difference: set when the limit lies behind the total.
-    if ((limit - total) >> 31) & 1:
-        return 0
-    counts[at] = total & 255
-    counts[at + 1] = (total >> 8) & 255
-    counts[at + 2] = (total >> 16) & 255
-    counts[at + 3] = (total >> 24) & 255
-    return 1
-
-
-def charge(counts, limits, channel, length):
-    # Adds `length` to the channel's u32 count unless it would pass its u32 limit; 1 when it was added, 0 when not.
-    return _charge(counts, limits, channel * 4, length)

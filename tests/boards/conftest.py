@@ -17,7 +17,7 @@ from bodydouble.boards.unix import open_unix
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 PARTS = [
     "coproc/wire.py", "coproc/link.py", "coproc/link_sender.py", "coproc/link_viper.py", "coproc/link_bytecode.py",
-    "coproc/port/__init__.py", "coproc/port/unix.py",
+    "coproc/link_native.py", "coproc/port/__init__.py", "coproc/port/unix.py",
 ]  # fmt: skip
 
 

@@ -123,12 +123,15 @@ def _records(checker, at, count):
 
 def warm(kernels):
     """Imports what every plan needs, while the heap is in one piece: later it would lie between large buffers."""
-    for family in ("check_move", "check_dot"):
-        part(family, "CHECKS")
-    for tables in kernels.TABLES.values():
+    for module in ("check_move", "check_dot"):
+        part(module, "CHECKS")
+    # Of the best packing's tables, as hosts choose it, the first for each family.
+    tables = kernels.TABLES[max(kernels.TABLES)]
+    for family in range(2):
         for modules in tables:
-            for module in modules[:2]:
-                part(module, "KERNELS")
+            if family < len(modules):
+                part(modules[family], "KERNELS")
+                break
 
 
 def load(blob, kernels):

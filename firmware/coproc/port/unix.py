@@ -10,6 +10,7 @@ MACHINE = "unix"
 # code, where 4 to 8 are ARMv6-M to ARMv7E-M.
 _ARCH = (getattr(sys.implementation, "_mpy", 0) >> 10) & 31
 TIERS = ("asm", "viper", "bytecode") if 4 <= _ARCH <= 8 else ("viper", "bytecode")
+TX_BYTES = 8192  # what the link keeps of what it has sent, until that is acknowledged
 
 # Where POLLOUT is reported a pipe takes this much without blocking.
 _PIPE_BUF = 4096 if sys.platform == "linux" else 512
@@ -24,6 +25,19 @@ def forced_tier():
         if argument.startswith("tier="):
             return argument[5:] or None
     return None
+
+
+def attached(host):
+    """A host's session has begun, or none is left: nothing changes here."""
+
+
+def led(on):
+    """There is none."""
+
+
+def facts():
+    """What `info` tells of this machine beyond what every port has."""
+    return {}
 
 
 def exit(code):  # noqa: A001  # what every port calls it

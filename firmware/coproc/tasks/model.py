@@ -11,7 +11,6 @@ import uctypes
 from coproc import wire
 from coproc.audio.ring import HOP
 
-TAPS_MAX = 4096
 TAP_BYTES = 12  # u32 each: after how many records, offset in the arena, bytes
 
 IDLE, TAPS, INPUTS, RUNNING, TIMING, SAMPLES, HEARD = range(7)

@@ -1,0 +1,179 @@
+# The rp2 port: a Raspberry Pi Pico whose USB serial port carries the link. Tracebacks come out of the same port: the
+# link takes them for noise, the host keeps them as the board's log.
+#
+# MicroPython's sys.stdin blocks until all the bytes asked for have come, and poll() tells only that there is one. So
+# the stream reads along with the frames: it follows their COBS blocks and lengths, and asks for no more bytes than
+# the frame that has begun is sure to have. Where a frame stops half way (a host that died), it waits for the rest;
+# any frame is over after MAX_ENCODED delimiters.
+import select
+import sys
+from array import array
+from time import ticks_diff, ticks_us, time_ns  # noqa: F401  # this module is where the firmware gets its clock from
+
+import machine
+import micropython
+from micropython import const
+
+MACHINE = "rp2"
+TIERS = ("asm", "viper", "bytecode") if "RISCV" not in sys.implementation._build else ("viper", "bytecode")
+TX_BYTES = 4096  # what the link keeps of what it has sent, until that is acknowledged
+
+_CTRL_C = const(3)
+_FIFO = const(256)  # TinyUSB's, towards the host: a write that fits waits for no more than one packet
+_PIECE = const(1040)  # MAX_ENCODED: the most that is read at once
+
+_ATTENTION = const(4)  # bytes of the shortest thing on the wire, delimiter included (link.py)
+_SHORTEST = const(10)  # header and checksum
+_LONGEST = const(1024)  # payload
+
+# Slots of what is known of the frame that has begun
+_LEFT = const(0)  # bytes of its COBS block still to come
+_OUT = const(1)  # its bytes so far, without COBS
+_OWED = const(2)  # 1: the block's end stands for a zero byte
+_LENGTH = const(3)  # of its payload, as its header says
+_TAKEN = const(4)  # its bytes so far on the wire
+_AT = const(5)  # where in the buffer the next byte goes
+
+_RESETS = {machine.PWRON_RESET: "power", machine.WDT_RESET: "watchdog"}
+
+_led = machine.Pin("LED", machine.Pin.OUT)
+
+ticks_ns = time_ns
+
+
+def forced_tier():
+    """None: what starts the firmware names the tier (main.start)."""
+    return
+
+
+def attached(host):
+    """A host's session has begun, or none is left. While there is one Ctrl-C is a byte like any other."""
+    micropython.kbd_intr(-1 if host else _CTRL_C)
+
+
+def led(on):
+    """Lights the LED: a request is open."""
+    _led.value(on)
+
+
+def facts():
+    """What `info` tells of this machine."""
+    return {
+        "clock_hz": machine.freq(),
+        "reset_cause": _RESETS.get(machine.reset_cause(), "other"),
+        "unique_id": machine.unique_id().hex(),
+    }
+
+
+def exit(code):  # noqa: A001  # what every port calls it
+    """Gives the REPL back, with Ctrl-C."""
+    attached(False)
+    led(0)
+
+
+@micropython.viper
+def _follow(i: int, at: int, buf: ptr8, piece: ptr8, state: ptr32, count: int) -> int:
+    # Copies `count` bytes to buf[at:]; returns how many the frame in which they end has yet, at least.
+    left = int(state[_LEFT])
+    out = int(state[_OUT])
+    owed = int(state[_OWED])
+    length = int(state[_LENGTH])
+    taken = int(state[_TAKEN])
+    while i < count:
+        b = int(piece[i])
+        i += 1
+        buf[at] = b
+        at += 1
+        if b == 0:
+            left = out = owed = length = taken = 0
+            continue
+        taken += 1
+        if left:
+            left -= 1
+            if out == 4:
+                length = b
+            elif out == 5:
+                length |= b << 8
+            out += 1
+        else:
+            out += owed
+            owed = 0 if b == 255 else 1
+            left = b - 1
+    state[_LEFT] = left
+    state[_OUT] = out
+    state[_OWED] = owed
+    state[_LENGTH] = length
+    state[_TAKEN] = taken
+    state[_AT] = at
+    if taken == 0:
+        return 0
+    if taken < _ATTENTION:
+        return _ATTENTION - taken
+    # As many as its block has and one more; as many as its length says (a byte each), and the delimiter.
+    due = left + 1
+    whole = _SHORTEST
+    if out > 5 and length <= _LONGEST:
+        whole += length
+    if whole - out >= due:
+        due = whole - out + 1
+    return due
+
+
+class Stream:
+    CHUNK = _PIECE
+
+    def __init__(self):
+        self._read = sys.stdin.buffer.readinto
+        self._write = sys.stdout.buffer.write
+        readable = select.poll()
+        readable.register(sys.stdin.buffer, select.POLLIN)
+        self._readable = readable.ipoll
+        writable = select.poll()
+        writable.register(sys.stdout.buffer, select.POLLOUT)
+        self._writable = writable.ipoll
+        self._piece = bytearray(_PIECE)
+        self._state = array("i", [0] * 6)
+        self._due = 0  # bytes that the frame is sure to have yet
+
+    def readinto(self, buf):
+        """Reads up to the end of a frame, at most len(buf) bytes; 0 where none has begun."""
+        due = self._due
+        if not due:
+            for _ in self._readable(0):
+                due = 1
+            if not due:
+                return 0
+        state = self._state
+        piece = self._piece
+        size = len(buf)
+        at = 0
+        while due:
+            if due > size - at:
+                due = size - at
+                if not due:
+                    break
+            self._read(piece, due)
+            due = _follow(0, at, buf, piece, state, due)
+            at = state[_AT]
+        self._due = due
+        return at
+
+    def write(self, buf, start, n):
+        """Writes up to n bytes of buf from start on; returns how many. A host that stops reading costs 1 s."""
+        done = 0
+        while done < n:
+            ready = 0
+            for _ in self._writable(0):
+                ready = 1
+            if not ready:
+                return done
+            part = n - done
+            if part > _FIFO:
+                part = _FIFO
+            done += self._write(buf, start + done, part)
+        return done
+
+    def wait(self, ms):
+        """Returns once there is something to read, or after ms milliseconds."""
+        for _ in self._readable(ms):
+            pass
