@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from bodydouble.cli.group import LazyGroup
 from bodydouble.cli.options import console, json_option, option
 from bodydouble.cli.report import Report, check_writable, to_text
+from bodydouble.errors import ExitCode
 
 COMMANDS = {
     "list": ("bodydouble.cli.model", "list_"),
@@ -55,15 +57,24 @@ def list_(json_path: str | None) -> None:
 @option("--name", metavar="NAME", help="What it will be called; else the file's or its manifest's name.")
 @option("--replace", is_flag=True, help="Replace an added model of the same name.")
 @json_option
-def add(source: str, name: str | None, replace: bool, json_path: str | None) -> None:
+def add(source: str, name: str | None, replace: bool, json_path: str | None) -> int:
     """Add models to the library, with the manifest beside them (microWakeWord's format); refuses what cannot run."""
     with Report(json_path, session=False) as report:
         from bodydouble.session.model.library import add_model  # noqa: PLC0415 - imports the compiler
 
-        added = add_model(source, name, replace=replace)
-        report.to_json = lambda: to_text({"added": [{"name": m.name, "path": str(m.path)} for m in added]})
-        for one in added:
-            console(json_path).print(f"added [bold]{one.name}[/] ({one.purpose}): {one.path}")
+        done = add_model(source, name, replace=replace)
+        report.to_json = lambda: to_text(
+            {
+                "added": [{"name": m.name, "path": str(m.path)} for m in done.added],
+                "refused": [str(error) for error in done.refused],
+            }
+        )
+        for one in done.added:
+            text = f"added [bold]{escape(one.name)}[/] ({escape(one.purpose)}): {escape(str(one.path))}"
+            console(json_path).print(text, soft_wrap=True)
+        for error in done.refused:
+            click.echo(f"bodydouble: {error}", err=True)
+        return ExitCode.USAGE if done.refused else ExitCode.PASSED
 
 
 @click.command()
@@ -106,6 +117,5 @@ def compile_(name: str, output: Path | None, json_path: str | None) -> None:
             "plan": str(path), "plan_bytes": len(plan.blob), "arena_bytes": plan.arena_bytes, "sha256": plan.sha256,
         }  # fmt: skip
         report.to_json = lambda: to_text(sizes)
-        console(json_path).print(
-            f"{path}: {len(plan.blob):,} bytes, {len(plan.ops)} records, an arena of {plan.arena_bytes:,} bytes"
-        )
+        text = f"{path}: {len(plan.blob):,} bytes, {len(plan.ops)} records, an arena of {plan.arena_bytes:,} bytes"
+        console(json_path).print(text, markup=False, soft_wrap=True)

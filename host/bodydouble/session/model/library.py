@@ -6,25 +6,28 @@ beside it in microWakeWord's format; `bodydouble stream --wake NAME` finds them 
 
 from __future__ import annotations
 
+import difflib
+import fcntl
 import hashlib
 import json
 import re
-import urllib.error
-import urllib.request
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 from bodydouble.compiler import compile_model
 from bodydouble.compiler.reader import MODEL_BYTES_MAX
 from bodydouble.errors import BodydoubleError, InputError
 from bodydouble.resources import library_dir, write_atomically
 from bodydouble.resources import models_dir as own_models_dir
+from bodydouble.session.model.download import beside, fetch, file_name, is_address
 from bodydouble.session.words import MAX_NAME, PINNED_SHA256, models_dir
 
 MANIFEST_BYTES_MAX = 1 << 20
-DOWNLOAD_S = 30.0
+NAMES_SHOWN = 8
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -75,48 +78,74 @@ def list_models() -> list[ModelFile]:
 
 
 def find_model(name: str) -> ModelFile:
-    """A model by name or by path; raises InputError naming the known ones."""
+    """A model by name or by path; raises InputError naming near ones, or the known ones."""
     known = {model.name: model for model in list_models()}
     if name in known:
         return known[name]
     path = Path(name)
+    if name and path.is_dir():
+        raise InputError(f"{path} is a folder", hint="give the path of a .tflite file in it")
     if path.suffix == ".json":
         path = _described(path)
     if path.suffix == ".tflite" or path.is_file():
         if not path.is_file():
             raise InputError(f"{path}: no such model file", hint="give the path of a .tflite file")
         return ModelFile(path.stem, path, "file")
-    raise InputError(f"no model is called {name!r}", hint=f"use {', '.join(known)}, or the path of a .tflite file")
+    raise InputError(f"no model is called {name!r}", hint=_known_names(name, list(known)))
 
 
-def add_model(source: str, name: str | None = None, *, replace: bool = False) -> list[ModelFile]:
-    """Add a file, a folder of files, or what a URL names; a `.json` manifest beside a model is taken along.
+def _known_names(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), [one.lower() for one in known], 3)
+    if near:
+        return f"did you mean {' or '.join(one for one in known if one.lower() in near)}?"
+    if len(known) > NAMES_SHOWN:
+        return f"`bodydouble model list` shows {len(known)} names; or give the path of a .tflite file"
+    return f"use {', '.join(known)}, or the path of a .tflite file"
 
-    Raises InputError, ModelFileError or UnsupportedModelError, and then nothing of that model was added; a folder's
-    other models are, before the first such error is raised.
+
+@dataclass(frozen=True)
+class Additions:
+    """What was added; of a folder also what was not, and why."""
+
+    added: tuple[ModelFile, ...]
+    refused: tuple[BodydoubleError, ...] = ()
+
+
+def add_model(source: str, name: str | None = None, *, replace: bool = False) -> Additions:
+    """Add a file, every file of a folder, or what a URL names; a `.json` manifest beside a model is taken along.
+
+    Raises InputError, ModelFileError or UnsupportedModelError, and then nothing was added.
     """
-    if urlsplit(source).scheme in ("http", "https"):
-        return [_add(*_download(source), name, source, replace=replace)]
+    if is_address(source):
+        data, manifest = _download(source)
+        called = name or str(manifest.get("model") or file_name(source)).removesuffix(".tflite")
+        return Additions((_add(data, manifest, called, source, replace=replace),))
     path = Path(source)
-    if not path.is_dir():
-        model = find_model(source)
-        manifest = read_manifest(path) if path.suffix == ".json" else model.manifest
-        return [_add(model.read(), manifest, name or model.name, str(path), replace=replace)]
-    files = sorted(path.glob("*.tflite"))
+    if source and path.is_dir():
+        return _add_folder(path, name, replace=replace)
+    if not (source and path.exists()) and source not in {model.name for model in list_models()}:
+        raise InputError(f"{source!r}: no such file", hint="give a .tflite file, a folder of them, or a URL")
+    model = find_model(source)
+    manifest = read_manifest(path) if path.suffix == ".json" else model.manifest
+    return Additions((_add(model.read(), manifest, name or model.name, str(path), replace=replace),))
+
+
+def _add_folder(folder: Path, name: str | None, *, replace: bool) -> Additions:
+    files = sorted(path for path in folder.glob("*.tflite") if path.is_file())
     if not files:
-        raise InputError(f"{path} holds no .tflite file", hint="give a folder with models, or a file")
+        raise InputError(f"{folder} holds no .tflite file", hint="give a folder with models, or a file")
     if name and len(files) > 1:
-        raise InputError(f"--name fits one model, {path} holds {len(files)}", hint="leave --name out")
-    added, errors = [], []
+        raise InputError(f"--name fits one model, {folder} holds {len(files)}", hint="leave --name out")
+    added, refused = [], []
     for file in files:
         model = ModelFile(file.stem, file, "file")
         try:
             added.append(_add(model.read(), model.manifest, name or model.name, str(file), replace=replace))
         except BodydoubleError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-    return added
+            refused.append(error)
+    if not added:
+        raise refused[0]
+    return Additions(tuple(added), tuple(refused))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -149,49 +178,56 @@ def _parse_manifest(raw: bytes, source: str) -> dict[str, Any]:
 def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > MODEL_BYTES_MAX:
-            raise InputError(f"{path}: larger than {MODEL_BYTES_MAX} bytes", hint="boards run small models")
+            raise InputError(f"{path}: larger than {MODEL_BYTES_MAX >> 20} MB", hint="boards run small models")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", hint="give a readable .tflite file") from error
 
 
-def _add(data: bytes, manifest: dict[str, Any], name: str | None, source: str, *, replace: bool) -> ModelFile:
-    name = name or str(manifest.get("model") or "").removesuffix(".tflite") or Path(urlsplit(source).path).stem
+def _add(data: bytes, manifest: dict[str, Any], name: str, source: str, *, replace: bool) -> ModelFile:
     if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
         raise InputError(
-            f"{name!r} cannot be a model's name", hint=f"give --name: letters, digits, _ . -, at most {MAX_NAME}"
+            f"{name!r} cannot be a model's name: letters, digits, _ . -, at most {MAX_NAME}",
+            hint=f"give --name {_plain(name)}, or rename the file",
         )
-    path = library_dir() / f"{name}.tflite"
-    taken = next((model for model in list_models() if model.name == name), None)
-    if taken and (taken.origin != "added" or not replace):
-        cure = "give another --name" + (", or --replace" if taken.origin == "added" else "")
-        raise InputError(f"a model called {name} is there already ({taken.origin})", hint=cure)
     compile_model(data, name, source)  # what the board does not run is refused here, not later
+    path = library_dir() / f"{name}.tflite"
     facts = {**manifest, "model": path.name, "source": source, "sha256": hashlib.sha256(data).hexdigest()}
-    write_atomically(path, data)
-    write_atomically(path.with_suffix(".json"), (json.dumps(facts, indent=1) + "\n").encode())
+    with _locked(library_dir()):
+        taken = next((model for model in list_models() if model.name == name), None)
+        if taken and (taken.origin != "added" or not replace):
+            cure = "give another --name" + (", or --replace" if taken.origin == "added" else "")
+            raise InputError(f"a model called {name} is there already ({taken.origin})", hint=cure)
+        write_atomically(path, data)
+        write_atomically(path.with_suffix(".json"), (json.dumps(facts, indent=1) + "\n").encode())
     return ModelFile(name, path, "added")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    # Of two processes that add the same name at once, the second one finds it taken.
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written: {error.strerror}", hint="set BODYDOUBLE_MODELS to another folder"
+        ) from error
+
+
+def _plain(name: str) -> str:
+    # The nearest name that could be one.
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", ascii_only)[:MAX_NAME].strip("_.-") or "my_model"
 
 
 def _download(url: str) -> tuple[bytes, dict[str, Any]]:
     # A URL names a model, or its manifest, whose "model" is then relative to it.
-    if urlsplit(url).path.endswith(".json"):
-        manifest = _parse_manifest(_fetch(url, MANIFEST_BYTES_MAX), url)
-        if not isinstance(manifest.get("model"), str):
-            raise InputError(f"{url} names no model", hint='a manifest needs "model": "NAME.tflite"')
-        return _fetch(urljoin(url, manifest["model"]), MODEL_BYTES_MAX), manifest
-    return _fetch(url, MODEL_BYTES_MAX), {}
-
-
-def _fetch(url: str, most: int) -> bytes:
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(f"{url} is no web address", hint="a manifest may only name a model beside it")
-    try:
-        with urllib.request.urlopen(url, timeout=DOWNLOAD_S) as answer:  # noqa: S310 - the scheme was checked
-            data: bytes = answer.read(most + 1)
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise InputError(f"{url} cannot be fetched: {reason}", hint="check the address, or give a file") from error
-    if len(data) > most:
-        raise InputError(f"{url}: more than {most} bytes", hint="boards run small models")
-    return data
+    if not file_name(url).endswith(".json"):
+        return fetch(url, MODEL_BYTES_MAX), {}
+    manifest = _parse_manifest(fetch(url, MANIFEST_BYTES_MAX), url)
+    if not isinstance(manifest.get("model"), str):
+        raise InputError(f"{url} names no model", hint='a manifest needs "model": "NAME.tflite"')
+    return fetch(beside(url, manifest["model"]), MODEL_BYTES_MAX), manifest
