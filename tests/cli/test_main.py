@@ -31,7 +31,17 @@ USAGE = {
         r"re:Option '--board' requires an argument \(see bodydouble (stream )?--help\)",
         2,
     ),
-    "board": (["{miss}", "--board", "toaster"], "no board 'toaster' (known boards: unix)", 3),
+    "board": (
+        ["{miss}", "--board", "toaster"],
+        "no board 'toaster' (known boards: pi, pi-arm, pico, pico-sim, pico-w, pico2, unix)",
+        3,
+    ),
+    "board that is not said": (
+        ["{miss}", "--board", "pico:"],
+        "'pico:' names no board after the colon (leave the colon out, or add a USB serial number, a port or an "
+        "instance's name)",
+        2,
+    ),
     "wake": (
         ["{miss}", "--wake", "computer"],
         (

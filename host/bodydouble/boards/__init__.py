@@ -5,24 +5,73 @@
 
 from __future__ import annotations
 
-from bodydouble.boards.board import Board
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
 from bodydouble.boards.errors import NoDriverError
 from bodydouble.boards.inventory import BoardType, board_type, known_boards
-from bodydouble.boards.unix import open_unix
+from bodydouble.boards.selector import Selector
 
-__all__ = ["Board", "BoardType", "board_type", "known_boards", "open_board"]
+if TYPE_CHECKING:
+    from bodydouble.boards.board import Board
 
-_DRIVERS = {"unix": open_unix}
+__all__ = ["Board", "BoardType", "Selector", "board_type", "known_boards", "obstacle", "open_board"]
+
+_DRIVERS = {
+    "unix": "bodydouble.boards.unix",
+    "serial": "bodydouble.boards.serial_board",
+    "pico-sim": "bodydouble.boards.picosim.driver",
+    "pi-arm": "bodydouble.boards.pi_arm",
+    "pi": "bodydouble.boards.pi",
+}
+"""Driver to the module that holds it, imported on demand.
+
+A driver is its module's `open_board(kind, selector, *, tier, heap_bytes)`; of an emulated board its `obstacle()` says
+in one line what stands in the way here, "" where nothing does.
+"""
 
 
 def open_board(name: str = "unix", *, tier: str | None = None, heap_bytes: int | None = None) -> Board:
-    """Start or find the board `name` and open the link to it; use it in a `with` block.
+    """Start or find the board `name`, `TYPE[:WHICH]`, and open the link to it; use it in a `with` block.
 
     `tier` forces a kernel tier, `heap_bytes` another heap than the board file's. Errors: UnknownBoardError and
     other BoardErrors where there is no such board, FirmwareErrors where its firmware does not come up.
     """
-    kind = board_type(name)
-    driver = _DRIVERS.get(kind.driver)
-    if driver is None:
+    selector = Selector.parse(name)
+    kind = board_type(selector.type)
+    open_one: Callable[..., Board] = _driver(kind).open_board
+    return open_one(kind, selector, tier=tier, heap_bytes=heap_bytes)
+
+
+def obstacle(kind: BoardType) -> str:
+    """What keeps an emulated board of this type from running here, with the cure; "" where nothing does."""
+    try:
+        said: str = _driver(kind).obstacle()
+    except NoDriverError as error:
+        return str(error)
+    return said
+
+
+def _driver(kind: BoardType) -> Any:
+    name = _DRIVERS.get(kind.driver)
+    if name is None or not _exists(name):
         raise NoDriverError(f"this version cannot open a {kind.type} board yet", hint="use --board unix")
-    return driver(kind, tier=tier, heap_bytes=heap_bytes)
+    return import_module(name)
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it would be in
+        return False
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use: who only lists boards need not wait for the link.
+    if name == "Board":
+        from bodydouble.boards.board import Board  # noqa: PLC0415
+
+        return Board
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,6 +21,10 @@ class BoardGoneError(BoardError):
     """The board went away while it was in use."""
 
 
+class SelectorError(InputError):
+    """What --board names cannot be a board."""
+
+
 class BoardFileError(InputError):
     """A board file cannot be read, or says something impossible."""
 

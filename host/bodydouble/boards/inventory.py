@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bodydouble.boards.errors import BoardFileError, UnknownBoardError
 from bodydouble.resources import boards_dir
@@ -17,6 +17,56 @@ else:
     import tomli as tomllib
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+UsbId = Annotated[int, Field(ge=0, le=0xFFFF)]
+FLASH_PAGE_BYTES = 4096
+
+
+class MicroPythonImage(BaseModel):
+    """The MicroPython image that a board runs, and the flash that it lies in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    board: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    """MicroPython's name of the board: the folder that it is built from."""
+    machine: str
+    """What the image calls the board: `sys.implementation._machine` up to " with "."""
+    flash_base: int = Field(ge=0, le=0xFFFFFFFF, multiple_of=FLASH_PAGE_BYTES)
+    """Address of the flash's first byte."""
+    flash_bytes: int = Field(gt=0, multiple_of=FLASH_PAGE_BYTES)
+    filesystem_bytes: int = Field(gt=0, multiple_of=FLASH_PAGE_BYTES)
+    """Size of the filesystem at the flash's end."""
+    uf2_family: int = Field(gt=0, le=0xFFFFFFFF)
+
+    @property
+    def program_bytes(self) -> int:
+        """Flash below the filesystem."""
+        return self.flash_bytes - self.filesystem_bytes
+
+    @model_validator(mode="after")
+    def _fits(self) -> MicroPythonImage:
+        if self.filesystem_bytes >= self.flash_bytes:
+            raise ValueError("the filesystem leaves no flash for the program")
+        return self
+
+
+class Usb(BaseModel):
+    """How a board shows itself on USB."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vid: UsbId
+    pids: tuple[UsbId, ...] = Field(min_length=1)
+    """Running MicroPython."""
+    bootsel_pids: tuple[UsbId, ...] = Field(min_length=1)
+    """Waiting for an image."""
+    touch_pids: tuple[UsbId, ...] = ()
+    """Running another program that goes to BOOTSEL when its port is opened at 1200 baud."""
+    manufacturer: str
+    """What MicroPython's descriptor says."""
+    drive: str
+    """Board-ID in the INFO_UF2.TXT of its BOOTSEL drive; the drive's label, too."""
+    bootsel_keeps_serial: bool
+    """Whether the boot ROM shows the same serial number as MicroPython."""
 
 
 class BoardType(BaseModel):
@@ -30,26 +80,38 @@ class BoardType(BaseModel):
     """Which driver opens it."""
     port: Name
     """Which of the firmware's ports runs on it."""
-    heap_bytes: int = Field(ge=65536, le=1 << 30)
+    heap_bytes: int | None = Field(default=None, ge=65536, le=1 << 30)
+    """Heap that an emulated board is given, or that a real one was seen to have; None where only the board knows."""
     tiers: tuple[Name, ...] = Field(min_length=1)
     """Kernel tiers, best first."""
     emulated: bool
     drift_ppm: float = Field(default=100.0, ge=0, le=10_000)
     """Most that its clock and the host's may drift apart."""
+    arch: Name | None = None
+    """mpy-cross's -march; None where only the board knows."""
+    clock_hz: int | None = Field(default=None, gt=0)
+    """The processor's clock as MicroPython sets it."""
+    micropython: MicroPythonImage | None = None
+    usb: Usb | None = None
 
 
 def known_boards(folder: Path | None = None) -> list[BoardType]:
     """Every board type, sorted by name. BoardFileError where a file is no board."""
-    return [_read(path) for path in sorted((folder or boards_dir()).glob("*.toml"))]
+    folder = folder or boards_dir()
+    return [_read(folder / f"{name}.toml") for name in _names(folder)]
 
 
 def board_type(name: str, folder: Path | None = None) -> BoardType:
     """The board type of this name. UnknownBoardError names those that there are."""
     folder = folder or boards_dir()
-    names = [path.stem for path in sorted(folder.glob("*.toml"))]
+    names = _names(folder)
     if name not in names:
         raise UnknownBoardError(f"no board {name!r}", hint=f"known boards: {', '.join(names)}")
     return _read(folder / f"{name}.toml")
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.toml"))
 
 
 def _read(path: Path) -> BoardType:

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 
 from bodydouble.boards import launcher
 from bodydouble.boards.board import Board
-from bodydouble.boards.errors import BoardGoneError, FirmwareStoppedError, TierError
+from bodydouble.boards.errors import (
+    BoardFileError,
+    BoardGoneError,
+    FirmwareStoppedError,
+    NoMicroPythonError,
+    TierError,
+)
 from bodydouble.boards.firmware import Build, build_firmware
 from bodydouble.boards.micropythons import Interpreter, find_micropython
 from bodydouble.errors import BodydoubleError
@@ -27,11 +33,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bodydouble.boards.inventory import BoardType
+    from bodydouble.boards.selector import Selector
     from bodydouble.link.errors import StreamClosedError
 
 START_S = 10.0
 END_S = 2.0
 STDERR_KEPT = 8192
+
+
+def open_board(kind: BoardType, selector: Selector, *, tier: str | None, heap_bytes: int | None) -> Board:
+    """The driver: as `open_unix`; WHICH is a name to tell several apart by, no more."""
+    name = selector.instance
+    board = open_unix(kind, tier=tier, heap_bytes=heap_bytes)
+    board.info["name"] = name
+    return board
+
+
+def obstacle() -> str:
+    """What keeps the board from running here, with the cure; "" where nothing does."""
+    try:
+        find_micropython()
+    except NoMicroPythonError as error:
+        return str(error)
+    return ""
 
 
 def open_unix(
@@ -55,6 +79,8 @@ def open_unix(
         raise TierError(f"the {kind.type} board has no {tier} tier here", hint=f"choose one of: {', '.join(tiers)}")
     build = build_firmware(interpreter.target, source=firmware, extra=extra)
     heap = heap_bytes or kind.heap_bytes
+    if heap is None:
+        raise BoardFileError(f"{kind.type}.toml lacks heap_bytes", hint="say there how large a heap it is given")
     held = _hold_interrupts()
     try:
         process = UnixProcess(interpreter, build, heap, [f"tier={tier}"] if tier else [])

@@ -47,7 +47,7 @@ def several(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 board_options = several(
-    option("--board", default="unix", metavar="NAME", help="Board that the firmware runs on."),
+    option("--board", default="unix", metavar="TYPE[:WHICH]", help="Board that the firmware runs on."),
     option(
         "--tier", type=click.Choice(["asm", "viper", "bytecode"]), help="Force a kernel tier; else the board's best."
     ),
