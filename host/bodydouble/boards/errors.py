@@ -47,3 +47,21 @@ class BuildError(FirmwareError):
 
 class NoReplyError(TimedOutError):
     """The board did not answer a request in time."""
+
+
+class NoReplError(FirmwareError):
+    """The board's REPL could not be reached, or it broke off."""
+
+
+class BoardCodeError(FirmwareError):
+    """Code that ran on the board raised: what it had printed, and its traceback."""
+
+    def __init__(self, output: bytes, traceback: str) -> None:
+        lines = traceback.strip().splitlines()
+        super().__init__(f"the board's code failed: {lines[-1].strip() if lines else 'without a reason'}")
+        self.output = output
+        self.traceback = traceback
+
+
+class DeployError(FirmwareError):
+    """The firmware could not be put on the board."""

@@ -1,0 +1,204 @@
+# ruff: noqa: BLE001, PTH, S102, SIM115, TRY300  # MicroPython, whose REPL executes whatever comes, and tells any failure
+# A board for tests: the raw REPL of a Pico under MicroPython's unix port, with LittleFS in a file. While code runs,
+# the terminal makes Ctrl-C a signal, as a Pico's interrupt handler does: at any moment, whatever stands in the input.
+# It also makes \n a \r\n.
+#
+#     micropython fake_pico.py FLASH_FILE
+import os
+import sys
+import termios
+
+import vfs
+
+BLOCK, BLOCKS = 4096, 352
+CTRL_A, CTRL_B, CTRL_C, CTRL_D, CTRL_E = 1, 2, 3, 4, 5
+WINDOW = 128
+ISIG = 1 if sys.platform == "linux" else 0x80
+
+stdin = sys.stdin.buffer
+stdout = sys.stdout.buffer
+one = bytearray(1)
+
+
+class Flash:
+    def __init__(self, path):
+        try:
+            self.file = open(path, "r+b")
+        except OSError:
+            with open(path, "wb") as file:
+                file.write(b"\xff" * BLOCK * BLOCKS)
+            self.file = open(path, "r+b")
+
+    def readblocks(self, block, buf, offset=0):
+        self.file.seek(block * BLOCK + offset)
+        self.file.readinto(buf)
+
+    def writeblocks(self, block, buf, offset=0):
+        self.file.seek(block * BLOCK + offset)
+        self.file.write(buf)
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return BLOCKS
+        if op == 5:
+            return BLOCK
+        if op == 6:
+            self.file.seek(arg * BLOCK)
+            self.file.write(b"\xff" * BLOCK)
+        return 0
+
+
+def mount(path):
+    flash = Flash(path)
+    try:
+        files = vfs.VfsLfs2(flash, progsize=256)
+    except OSError:
+        vfs.VfsLfs2.mkfs(flash, progsize=256)
+        files = vfs.VfsLfs2(flash, progsize=256)
+    vfs.umount("/")
+    vfs.mount(files, "/")
+    os.chdir("/")
+    sys.path[:] = ["", "/lib"]
+
+
+def interruptible(on):
+    # Two Ctrl-C in a row are two signals: the second may come when nothing runs any more.
+    while True:
+        try:
+            mode = termios.tcgetattr(0)
+            mode[3] = mode[3] | ISIG if on else mode[3] & ~ISIG
+            termios.tcsetattr(0, termios.TCSANOW, mode)
+            return
+        except KeyboardInterrupt:
+            if on:
+                raise
+
+
+def byte():
+    while True:
+        try:
+            if not stdin.readinto(one):
+                raise SystemExit
+            return one[0]
+        except KeyboardInterrupt:
+            pass
+
+
+def say(data):
+    stdout.write(data)
+
+
+def raw_paste():
+    # Returns the source, or None where it was broken off.
+    say(b"R\x01" + bytes((WINDOW & 255, WINDOW >> 8)) + b"\x01")
+    source = bytearray()
+    left = WINDOW
+    while True:
+        c = byte()
+        if c == CTRL_D:
+            say(b"\x04")
+            return source
+        if c == CTRL_C:
+            say(b"\x04")
+            return None
+        source.append(c)
+        left -= 1
+        if not left:
+            say(b"\x01")
+            left = WINDOW
+
+
+def run(source, names):
+    failure = None
+    try:
+        if source is None:
+            raise KeyboardInterrupt
+        code = compile(source.decode(), "<stdin>", "exec")
+        interruptible(True)
+        exec(code, names)
+        interruptible(False)
+    except BaseException as error:
+        failure = error
+    interruptible(False)
+    say(b"\x04")
+    if failure:
+        sys.print_exception(failure, sys.stdout)
+    say(b"\x04")
+
+
+def banner():
+    say(b"raw REPL; CTRL-B to exit\n")
+
+
+def fresh():
+    for name in list(sys.modules):
+        del sys.modules[name]
+    return {"__name__": "__main__"}
+
+
+def repl():
+    names = fresh()
+    raw = False
+    line = bytearray()
+    say(b"\n>>> ")
+    while True:
+        c = byte()
+        if c == CTRL_A:
+            if raw and line == b"\x05A":
+                line = bytearray()
+                run(raw_paste(), names)
+                say(b">")
+                continue
+            raw = True
+            line = bytearray()
+            banner()
+            say(b">")
+        elif c == CTRL_B:
+            raw = False
+            line = bytearray()
+            say(b"\n>>> ")
+        elif c == CTRL_C:
+            line = bytearray()
+            say(b"" if raw else b"\n>>> ")
+        elif c == CTRL_D and raw:
+            if line:
+                say(b"OK")
+                run(line, names)
+                say(b">")
+            else:
+                say(b"OK\nMPY: soft reboot\n")
+                names = fresh()
+                banner()
+                say(b">")
+            line = bytearray()
+        elif c == 13 and not raw:
+            line = bytearray()
+            say(b"\n>>> ")
+        elif c:
+            line.append(c)
+
+
+def boot():
+    for path in ("/boot.py", "/main.py"):
+        try:
+            os.stat(path)
+        except OSError:
+            continue
+        failure = None
+        try:
+            with open(path) as file:
+                code = compile(file.read(), path, "exec")
+            interruptible(True)
+            exec(code, {"__name__": "__main__"})
+            interruptible(False)
+        except BaseException as error:
+            failure = error
+        interruptible(False)
+        if failure:
+            sys.print_exception(failure, sys.stdout)
+
+
+path = sys.argv[1]
+mount(path)
+boot()
+repl()
