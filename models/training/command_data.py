@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,8 @@ import numpy.typing as npt
 from models.training import noise
 from models.training.features import features
 from models.training.texts import SENTENCES, WAKE_WORDS, WORDS
-from models.training.voices import ENGINES, RATE_HZ, Samples, Voice, speak, speakers, warp
+from models.training.vocabulary import near, phrases
+from models.training.voices import ALL_ENGINES, ENGINES, RATE_HZ, Samples, Voice, speak, speakers, warp
 
 COMMANDS = (
     "stop", "cancel", "yes", "no", "louder", "quieter", "mute", "pause", "resume", "next", "back", "answer"
@@ -28,8 +31,14 @@ STEP_FRAMES = 3  # the model runs once in 30 ms
 HEARD_AFTER_S = (0.06, 0.42)  # from a command's end until the model should say so, and how long it should
 
 # How often each engine speaks in a training scene: the most natural voices most, the many robots least.
-_SHARES = {"flite": 0.22, "festival": 0.1, "espeak-ng": 0.3, "kokoro": 0.38, "piper": 0.3}
-_TAKES = {"flite": 5, "festival": 3, "espeak-ng": 2, "kokoro": 2, "piper": 5}
+_SHARES = {"flite": 0.12, "festival": 0.05, "espeak-ng": 0.15, "kokoro": 0.1, "piper": 0.15, "kokoro-en": 0.58}
+_TAKES = {"flite": 5, "festival": 3, "espeak-ng": 2, "kokoro": 2, "piper": 5, "kokoro-en": 1}
+_OFTEN = (0.1, 0.15, 0.32, 0.25, 0.18)  # wake words, words, sound-alikes, phrases and sentences
+_MOODS = 50  # phonemes: from a word's melody to a sentence's
+TALK_S = 30
+_SLOW = (*ENGINES, "espeak-ng")  # who says texts.py: one voice of each engine, and one more of espeak-ng's
+_QUICK = ("flite", "espeak-ng", "espeak-ng", "piper")  # who says the many words of vocabulary.py
+PHRASES = {"train": 160, "validation": 40, "test": 40}
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,10 @@ class Scene:
 
 
 class Script:
-    """Everything that the voices of one split may say, by kind and engine; the same seed gives the same script."""
+    """Everything that the voices of one split may say, by kind and engine; the same seed gives the same script.
+
+    Sound-alikes and phrases without sense are for scripts with all engines.
+    """
 
     def __init__(self, split: str, seed: int, engines: tuple[str, ...] = ENGINES) -> None:
         people = speakers(split, engines)
@@ -67,15 +79,23 @@ class Script:
         for label, command in enumerate(COMMANDS):
             takes = [(voice, take) for voice in people for take in range(_TAKES[voice.engine])]
             self.commands.append([_line(command, voice, label, seed, take) for voice, take in takes])
-        self.wake_words = [_line(word, voice, OTHER, seed) for voice in people for word in WAKE_WORDS]
-        self.words = [_line(word, who, OTHER, seed) for word in WORDS[split] for who in _cast(people, word, seed)]
-        self.sentences = [
-            _line(said, who, OTHER, seed) for said in SENTENCES[split] for who in _cast(people, said, seed)
-        ]
+        wakers = [(voice, word) for voice in people if voice.engine in ENGINES for word in WAKE_WORDS]
+        wakers += [(voice, WAKE_WORDS[i % 4]) for i, voice in enumerate(people) if voice.engine not in ENGINES]
+        self.wake_words = [_line(word, voice, OTHER, seed) for voice, word in wakers]
+        self.words = _told(WORDS[split], people, _SLOW, seed)
+        self.sentences = _told(SENTENCES[split], people, _SLOW, seed)
+        self.near: list[Line] = []
+        self.phrases: list[Line] = []
+        if set(engines) == set(ALL_ENGINES):
+            made = phrases(COMMANDS, split, PHRASES[split], seed)
+            self.near = _told(near(COMMANDS, split), people, (*_QUICK, "kokoro-en"), seed)
+            self.phrases = _told(made, people, _QUICK, seed)
+            self.phrases += _told(made[: PHRASES[split] // 3], people, ("kokoro-en",), seed)
 
     def lines(self) -> list[Line]:
         """All of them, in order."""
-        return [*(line for lines in self.commands for line in lines), *self.wake_words, *self.words, *self.sentences]
+        said = [line for lines in self.commands for line in lines]
+        return [*said, *self.wake_words, *self.words, *self.sentences, *self.near, *self.phrases]
 
 
 def _rng(*what: object) -> np.random.Generator:
@@ -90,13 +110,18 @@ def _line(text: str, voice: Voice, label: int, seed: int, take: int = 0) -> Line
     pace = round(float(np.exp(rng.uniform(np.log(0.8), np.log(1.4)))), 2)
     pitched = voice.engine in ("flite", "espeak-ng")
     pitch = round(float(rng.uniform(0.75, 1.35)), 2) if pitched else 1.0
-    return Line(text + mark, Voice(voice.engine, voice.name, voice.split, pace, pitch), label)
+    mood = int(rng.integers(_MOODS)) if voice.engine == "kokoro-en" else 0
+    return Line(text + mark, Voice(voice.engine, voice.name, voice.split, pace, pitch, mood), label)
 
 
-def _cast(people: Sequence[Voice], text: str, seed: int) -> list[Voice]:
-    """Who says a line that is no command: one voice of each engine, and one more of espeak-ng's."""
+def _told(texts: Sequence[str], people: Sequence[Voice], engines: Sequence[str], seed: int) -> list[Line]:
+    """Lines that are no commands, each said by one voice of each of `engines`."""
+    return [_line(text, who, OTHER, seed) for text in texts for who in _cast(people, text, engines, seed)]
+
+
+def _cast(people: Sequence[Voice], text: str, engines: Sequence[str], seed: int) -> list[Voice]:
     rng, chosen = _rng(seed, text), []
-    for engine in (*ENGINES, "espeak-ng"):
+    for engine in engines:
         found = [voice for voice in people if voice.engine == engine]
         chosen += [found[int(rng.integers(len(found)))]] if found else []
     return chosen
@@ -119,13 +144,11 @@ def make_scene(script: Script, seconds: float, rng: np.random.Generator) -> Scen
     at = int(rng.uniform(0.4, 1.2) * RATE_HZ)
     ratio, follows = float(np.exp(rng.uniform(np.log(0.86), np.log(1.16)))), False
     while not quiet:
-        kind = 0.0 if follows else rng.random()
-        if kind < 0.6:
+        groups = (script.wake_words, script.words, script.near, script.phrases, script.sentences)
+        if follows or rng.random() < 0.42:
             line = _pick(script.commands[int(rng.integers(len(COMMANDS)))], rng)
-        elif kind < 0.66:
-            line = _pick(script.wake_words, rng)
         else:
-            line = _pick(script.words if kind < 0.86 else script.sentences, rng)
+            line = _pick(groups[int(rng.choice(len(groups), p=_OFTEN))], rng)
         said = warp(speak(line.text, line.voice), ratio) * 10 ** (rng.uniform(-6, 6) / 20)
         if at + said.size > speech.size - RATE_HZ // 2:
             break
@@ -190,14 +213,39 @@ def scenes(script: Script, count: int, seconds: float, seed: int) -> Iterator[Sc
         yield make_scene(script, seconds, np.random.default_rng([seed, 2, number]))
 
 
+def talk(script: Script, kinds: str, seconds: float, seed: int) -> Iterator[Scene]:
+    """Speech without a command by itself, for `seconds` in all, half a minute at a time, over noise at 5 to 40 dB.
+
+    `kinds` is `sentences` (half without sense) or `words`: single ones, half of which sound like a command.
+    """
+    rng = np.random.default_rng([seed, 1, zlib.crc32(kinds.encode())])
+    groups = [script.sentences, script.phrases] if kinds == "sentences" else [script.words, script.near]
+    for _ in range(int(seconds / TALK_S)):
+        parts, size = [np.zeros(RATE_HZ, np.float32)], RATE_HZ
+        while size < TALK_S * RATE_HZ:
+            line = _pick(groups[int(rng.integers(len(groups)))], rng)
+            parts += [speak(line.text, line.voice), np.zeros(int(rng.uniform(0.1, 1.0) * RATE_HZ), np.float32)]
+            size += parts[-2].size + parts[-1].size
+        speech = np.concatenate(parts)[: TALK_S * RATE_HZ]
+        kind = str(rng.choice(noise.KINDS[:-1]))
+        mixed = noise.mix(speech, noise.noise(kind, speech.size, rng), float(rng.uniform(5, 40)))
+        yield Scene(noise.to_pcm(mixed * np.float32(10 ** (rng.uniform(-20, 6) / 20))), ())
+
+
 def examples(
     script: Script, count: int, seconds: float, seed: int
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
-    """Features [count, frames, 40] and labels [count, steps] of as many scenes."""
-    rows, labels = [], []
-    for scene in scenes(script, count, seconds, seed):
-        made = features(scene.pcm)
-        steps = len(made) // STEP_FRAMES
-        rows.append(made[: steps * STEP_FRAMES])
-        labels.append(step_labels(scene, steps))
-    return np.array(rows), np.array(labels)
+    """Features [count, frames, 40] and labels [count, steps] of as many scenes, made by all processors."""
+    with ProcessPoolExecutor() as pool:
+        share = partial(_example, script, seconds, seed)
+        made = list(pool.map(share, range(count), chunksize=max(1, min(50, count // 8))))
+    return np.array([rows for rows, _ in made]), np.array([labels for _, labels in made])
+
+
+def _example(
+    script: Script, seconds: float, seed: int, number: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    scene = make_scene(script, seconds, np.random.default_rng([seed, 2, number]))
+    made = features(scene.pcm)
+    steps = len(made) // STEP_FRAMES
+    return made[: steps * STEP_FRAMES], step_labels(scene, steps)

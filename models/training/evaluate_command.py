@@ -18,15 +18,15 @@ import soundfile
 import soxr
 
 from models.training import noise
-from models.training.command_data import COMMANDS, Line, Scene, Script, Spoken
+from models.training.command_data import COMMANDS, Line, Scene, Script, Spoken, talk
 from models.training.command_rule import Rule, Tally, run_model
 from models.training.features import features
-from models.training.voices import RATE_HZ, Samples, speak, speakers
+from models.training.voices import ALL_ENGINES, RATE_HZ, Samples, speak, speakers
 
 FOLDER = Path(__file__).parent.parent
 SEED = 1
 SNRS_DB = (60, 20, 10, 5)
-NATURAL = ("flite", "kokoro", "piper")
+NATURAL = ("flite", "kokoro", "piper", "kokoro-en")
 
 
 def load() -> tuple[bytes, Rule]:
@@ -63,22 +63,6 @@ def commands(lines: list[Line], snr_db: float, room: bool = False) -> Iterator[S
         yield clip(speak(line.text, line.voice), line.label, noise.KINDS[i % len(noise.KINDS)], snr_db, rng, room)
 
 
-def talk(script: Script, seconds: float) -> Iterator[Scene]:
-    """Test voices saying sentences and words that are no commands, for `seconds` in all, over noise at 5 to 40 dB."""
-    rng = np.random.default_rng([SEED, 1])
-    lines = [*script.sentences, *script.words, *script.wake_words]
-    while seconds > 0:
-        parts = [np.zeros(RATE_HZ, np.float32)]
-        while sum(part.size for part in parts) < 30 * RATE_HZ:
-            line = lines[int(rng.integers(len(lines)))]
-            parts += [speak(line.text, line.voice), np.zeros(int(rng.uniform(0.1, 1.0) * RATE_HZ), np.float32)]
-        speech = np.concatenate(parts)
-        kind = str(rng.choice(noise.KINDS[:-1]))
-        mixed = noise.mix(speech, noise.noise(kind, speech.size, rng), float(rng.uniform(5, 40)))
-        yield Scene(noise.to_pcm(mixed * np.float32(10 ** (rng.uniform(-20, 6) / 20))), ())
-        seconds -= speech.size / RATE_HZ
-
-
 def noises(script: Script, seconds: float) -> Iterator[Scene]:
     """All noises in turn, babble among them, a minute each, at levels from faint to loud."""
     rng = np.random.default_rng([SEED, 2])
@@ -111,7 +95,7 @@ def main() -> None:
     parser.add_argument("--said", action="append", default=[], metavar="COMMAND:FILE", help="recording of a command")
     given = parser.parse_args()
     model, rule = load()
-    script = Script("test", SEED)
+    script = Script("test", SEED, ALL_ENGINES)
     lines = [line for of_command in script.commands for line in of_command]
     columns = [(f"{snr} dB" if snr < 60 else "clean", snr, False) for snr in SNRS_DB] + [("room, 20 dB", 20, True)]
     table = {}
@@ -122,7 +106,10 @@ def main() -> None:
     print_recall(table, [title for title, *_ in columns])
     print_confusion(table["10 dB", "natural"])
     print("\n| what | hours | false accepts per hour | of which |\n| --- | --- | --- | --- |")
-    sources = [("test voices", talk(script, given.hours * 3600)), ("noise", noises(script, given.hours * 3600))]
+    sources = [
+        (f"{kinds} by test voices", talk(script, kinds, given.hours * 3600, SEED)) for kinds in ("sentences", "words")
+    ]
+    sources += [("noise", noises(script, given.hours * 3600))]
     sources += [(folder.name, recordings(folder)) for folder in given.other]
     for what, made in sources:
         tally = judge(model, rule, made)

