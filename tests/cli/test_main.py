@@ -35,7 +35,7 @@ USAGE = {
     "board": (["{miss}", "--board", "toaster"], f"no board 'toaster' ({KNOWN})", 3),
     "board that is not said": (
         ["{miss}", "--board", "pico:"],
-        "re:'pico:' names no board after the colon \\(leave the colon out, or add a USB serial number, a port or .+\\)",
+        "re:'pico:' names no board after the colon \\(leave the colon out, or add .+\\)",
         2,
     ),
     "wake": (

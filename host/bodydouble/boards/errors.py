@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bodydouble.errors import BoardError, FirmwareError, InputError, TimedOutError
 
 
 class UnknownBoardError(BoardError):
     """No board file describes a board of this name."""
+
+
+class NoSuchBoardError(BoardError):
+    """No board that is plugged in is what was asked for."""
+
+
+class BoardBusyError(BoardError):
+    """Somebody else uses the board."""
 
 
 class NoDriverError(BoardError):
@@ -25,6 +35,22 @@ class SelectorError(InputError):
     """What --board names cannot be a board."""
 
 
+class ImageError(InputError):
+    """A firmware image is damaged, or for another board."""
+
+
+class AmbiguousBoardError(InputError):
+    """Several boards are what was asked for; `candidates` names each in one line."""
+
+    def __init__(self, message: str, candidates: Sequence[str]) -> None:
+        super().__init__(message, hint="name one of them")
+        self.candidates = tuple(candidates)
+
+    def __str__(self) -> str:
+        """The message and its cure, then one line per candidate."""
+        return "\n  ".join((super().__str__(), *self.candidates))
+
+
 class BoardFileError(InputError):
     """A board file cannot be read, or says something impossible."""
 
@@ -39,6 +65,10 @@ class FirmwareStoppedError(FirmwareError):
 
 class RequestRefusedError(FirmwareError):
     """The firmware answered a request with an error."""
+
+
+class FlashError(FirmwareError):
+    """The image could not be written, or is not what the board then holds."""
 
 
 class BuildError(FirmwareError):
