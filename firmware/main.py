@@ -14,7 +14,7 @@ TIDY_BYTES = 4096
 def start(tier=None, healthy=None):
     """Run the firmware until the host ends it or wants the board without it; on this kernel tier where one is named.
 
-    `healthy` is called once the loop runs.
+    `healthy` is called once the loop runs. Ctrl-C ends it, too, while there is no session.
     """
     gc.threshold(TIDY_BYTES)
     from coproc import port  # noqa: PLC0415  # not before the loader has done its duty

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from bodydouble.clock import Clock, monotonic
@@ -10,6 +9,7 @@ from bodydouble.link.clocksync import ClockSync
 from bodydouble.link.core import LinkCore, State
 from bodydouble.link.errors import NoAnswerError, SessionLostError, StreamClosedError
 from bodydouble.link.events import ClockExchange, Closed, CreditRaised, Delivered, Event, LinkStats, Opened
+from bodydouble.link.wire import session_name
 
 if TYPE_CHECKING:
     from bodydouble.link.stream import ByteStream
@@ -59,7 +59,7 @@ class Connection:
     def open(self, timeout_s: float = 5.0) -> Hello:
         """Say hello until the board answers."""
         until = self._clock() + timeout_s
-        self._core.open(self._clock(), secrets.token_hex(4))
+        self._core.open(self._clock(), session_name())
         while self._core.state is State.OPENING:
             if self._clock() >= until:
                 raise NoAnswerError(

@@ -111,6 +111,8 @@ class LinkCore:
         self._queued = self._others_queued = 0
         self._limits: dict[int, int] = dict.fromkeys(map(int, CREDITED), 0)
         self._spent: dict[int, int] = dict.fromkeys(map(int, CREDITED), 0)
+        self._cautious = False  # nothing was acknowledged in time: of what is kept only the oldest goes out
+        self._lossy = False  # the board has missed something in this session
         self._timer = 0.0
         self._timed: tuple[int, float] | None = None
         self._rtt_s = 0.0
@@ -180,7 +182,7 @@ class LinkCore:
             or self._unacked
             or self._gap
             or self._pings_due
-            or self._sent != self._head
+            or (self._sent != self._head and not self._waits())
         )
 
     def deadline(self) -> float | None:
@@ -218,6 +220,8 @@ class LinkCore:
                 self._rto_s = min(self._rto_s * 2, RTO_MAX_S)
                 self._timer = now
                 self._go_back()
+                # Where nothing was ever lost the board is merely slow and has them all: copies would keep it busy.
+                self._cautious = not self._lossy
 
     # --- bytes out
 
@@ -243,7 +247,7 @@ class LinkCore:
 
     def _take_data(self, parts: list[bytes], now: float) -> None:
         size = 0
-        while size < TAKE_BYTES:
+        while size < TAKE_BYTES and not self._waits():
             seq = self._sent
             if seq == self._head and not self._dequeue(now):
                 return
@@ -285,7 +289,11 @@ class LinkCore:
                 return True
         return False
 
+    def _waits(self) -> bool:
+        return self._cautious and self._sent != self._tail
+
     def _go_back(self) -> None:
+        self._cautious = False
         self.stats.retransmits += (self._sent - self._tail) & SEQ_MASK
         self._sent = self._tail
         self._timed = None  # an answer could be to either copy
@@ -305,6 +313,9 @@ class LinkCore:
                 del self._frames[(self._tail + step) & SEQ_MASK]
             if (self._sent - self._tail) & SEQ_MASK < count:
                 self._sent = expected  # after going back, it lies beyond what was written again
+            if self._cautious and (count > 1 or expected == self._high):
+                self._sent = self._high  # what is acknowledged are not copies: whatever was sent before is on its way
+                self._cautious = False
             self._tail = expected
             self._timer = now
         return True
@@ -365,6 +376,7 @@ class LinkCore:
     def _acked(self, _channel: int, _seq: int, payload: bytes, now: float, events: list[Event]) -> None:
         ack = Ack.unpack(payload)
         self._raise_credit(ack.credits, events)
+        self._lossy = self._lossy or bool(ack.sacks)
         if self._release(ack.next, now) and ack.sacks and self._tail != self._sent:
             self._go_back()
 

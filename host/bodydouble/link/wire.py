@@ -7,6 +7,7 @@ and payload). After COBS a zero byte delimits it.
 from __future__ import annotations
 
 import json
+import secrets
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -65,6 +66,11 @@ MAX_SACKS = 8
 MAX_CREDITS = 8
 MAX_FILE = 1 << 20
 WINDOW = 1024
+
+CTRL_C = b"\x03"
+ATTENTION = b"\0\r" + 2 * CTRL_C + b"\0"
+"""Interrupts whatever runs on a board. Firmware that is in a session takes Ctrl-C for a byte like any other and this
+for a frame that no valid one equals: it ends, and the board's REPL is there."""
 
 SEQ_MASK = 0xFFFF
 HALF = 0x8000
@@ -202,6 +208,14 @@ def encode(kind: int, channel: int, seq: int, payload: bytes) -> bytes:
     body = _HEADER.pack(kind, channel, seq, len(payload)) + payload
     encoded: bytes = cobs.encode(body + _CRC.pack(crc32(body)))
     return encoded + b"\0"
+
+
+def session_name() -> str:
+    """A random name for a session, such that its hello has no Ctrl-C in it: that still interrupts a board then."""
+    while True:
+        name = secrets.token_hex(4)
+        if CTRL_C not in encode(FrameType.HELLO, 0, 0, Hello(VERSION, name).pack()):
+            return name
 
 
 def decode(encoded: bytes) -> tuple[int, int, int, bytes]:
