@@ -61,6 +61,7 @@ def obstacle() -> str:
 def open_unix(
     kind: BoardType,
     *,
+    interpreter: Interpreter | None = None,
     tier: str | None = None,
     heap_bytes: int | None = None,
     firmware: Path | None = None,
@@ -70,10 +71,11 @@ def open_unix(
 ) -> Board:
     """Start a `unix` board and open its link.
 
-    `firmware` names another firmware folder, `extra` one laid over it; `ask` False leaves out the first request (for
-    firmware that answers none); `wrap` puts a layer around the byte stream.
+    `interpreter` is another MicroPython than the one that is found, `firmware` another firmware folder, `extra` one
+    laid over it; `ask` False leaves out the first request (for firmware that answers none); `wrap` puts a layer
+    around the byte stream.
     """
-    interpreter = find_micropython()
+    interpreter = interpreter or find_micropython()
     tiers = [name for name in kind.tiers if interpreter.target.runs(name)]
     if tier is not None and tier not in tiers:
         raise TierError(f"the {kind.type} board has no {tier} tier here", hint=f"choose one of: {', '.join(tiers)}")
@@ -108,7 +110,7 @@ class UnixProcess:
         self._stderr = b""
         command = [
             *(sys.executable, "-I", "-S", str(Path(launcher.__file__)), str(os.getpid())),
-            *(interpreter.how, interpreter.what, "-X", f"heapsize={heap_bytes}", "-m", "main", *arguments),
+            *(*interpreter.command, "-X", f"heapsize={heap_bytes}", "-m", "main", *arguments),
         ]
         environment = {**os.environ, "MICROPYPATH": str(build.path)}
         fds: list[int] = []

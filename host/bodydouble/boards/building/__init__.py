@@ -1,0 +1,1 @@
+"""MicroPython built from source into the cache: for `pi-arm` and a Pi, and images for Picos."""
