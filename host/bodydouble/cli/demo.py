@@ -44,6 +44,7 @@ def _play(given: dict[str, Any], report: Report) -> None:
         "wake": ("alexa",),
         "compat": "esphome",
         "privacy": "normal",
+        "endpoint": "model",
         "listen_at": (),
         "trace_path": None,
     }

@@ -106,6 +106,12 @@ run_options = several(
         default="normal",
         help="local-only: nothing goes to the cloud.",
     ),
+    option(
+        "--endpoint",
+        type=click.Choice(["model", "rule"]),
+        default="model",
+        help="rule: the board tells speech from noise by its rule alone, without the voice-activity model.",
+    ),
     option("--real-time", is_flag=True, help="Pace the audio by the clock, not by the board's speed."),
     option("--seed", type=int, default=0, help="Seed of everything random."),
 )

@@ -70,6 +70,7 @@ def options_from(given: dict[str, Any]) -> RunOptions:
             compat=given["compat"],
             real_time=given["real_time"] or given["mic"],
             local_only=given["privacy"] == "local-only",
+            endpoint_by=given["endpoint"],
             listen_at_s=tuple(given["listen_at"]),
             stall_s=given["stall_s"],
         ),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bodydouble.boards.errors import RequestRefusedError
 from bodydouble.clock import Clock, Timeline, monotonic
 from bodydouble.errors import CloudError, TimedOutError
 from bodydouble.link.wire import Channel
@@ -20,6 +21,7 @@ from bodydouble.session.desk import Desk, Job
 from bodydouble.session.privacy import BLOCK_BYTES, BLOCK_S, Custody
 from bodydouble.session.result import Request, Result, Wake, frame_time
 from bodydouble.session.trace import Trace
+from bodydouble.session.voice import NAME, VoiceModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +52,8 @@ class Settings:
     post_roll_ms: int = 300
     endpoint: dict[str, int] = field(default_factory=dict)
     """Endpointing settings that differ from the board's defaults (see firmware/README.md)."""
+    endpoint_by: str = "model"
+    """What tells speech from noise: the board's own `rule` alone, or the voice-activity `model` where that fails."""
     stall_s: float = STALL_S
     """A board that takes no audio, or does not answer, for this many seconds is given up."""
     listen_at_s: tuple[float, ...] = ()
@@ -104,6 +108,16 @@ class Player:
         for word, plan, arena_bytes in words:
             reply = self.board.upload(word.name, plan, arena=arena_bytes, **word.rule(self.settings.compat))
             self._note("board", "loaded", model=word.name, heap_free=reply["heap_free"], plan_bytes=len(plan))
+
+    def load_voice(self, model: VoiceModel, plan: bytes, arena_bytes: int) -> bool:
+        """Upload the endpointer's model; False where the board refuses it, as for want of room: its rule decides."""
+        try:
+            reply = self.board.upload(NAME, plan, task="voice", arena=arena_bytes, **model.rule())
+        except RequestRefusedError as error:
+            self._note("board", "endpoint_by_rule", why=str(error))
+            return False
+        self._note("board", "loaded", model=NAME, heap_free=reply["heap_free"], plan_bytes=len(plan))
+        return True
 
     def run(self, chunks: Iterable[NDArray[np.int16]], recordings: Callable[[], list[Recording]]) -> Result:
         """Stream int16 mono 16 kHz `chunks` to the end and wait for every answer.

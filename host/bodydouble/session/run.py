@@ -63,7 +63,7 @@ class Run:
     def _execute(self) -> Result:
         options = self._options
         # What the user may have mistyped is told before anything starts.
-        needed = heap_needed(options.wake)
+        needed = heap_needed(options.wake, options.settings.endpoint_by)
         self._cloud.check()
         with self._source() as source, self._board(needed) as board:
             session = Session(

@@ -15,6 +15,7 @@ from bodydouble.session.ahead import live
 from bodydouble.session.cloud import Cloud
 from bodydouble.session.player import RATE_HZ, Observer, Player, Recording, Settings
 from bodydouble.session.result import Result
+from bodydouble.session.voice import DETECTORS, NAME, find_voice_model
 from bodydouble.session.words import COMPATIBILITIES, find_words
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Session:
         settings = settings or Settings()
         if settings.compat not in COMPATIBILITIES:
             raise InputError(f"--compat {settings.compat!r} is not known", hint=f"use {' or '.join(COMPATIBILITIES)}")
+        if settings.endpoint_by not in DETECTORS:
+            raise InputError(
+                f"--endpoint {settings.endpoint_by!r} is not known", hint=f"use {' or '.join(DETECTORS)}"
+            )
         if asr == "cloud" and settings.local_only:
             raise InputError("--asr cloud sends audio to the cloud, which local-only forbids", hint="use --asr phone")
         self._cloud = cloud or Cloud(kind="none")
@@ -66,6 +71,7 @@ class Session:
         self._settings = settings
         self._stack = ExitStack()
         self._plans: dict[str, dict[str, Any]] = {}
+        self._endpoint_by = "rule"
         self._played = False
         self._player = Player(board, None, settings, clock=clock, observer=observer)
         self.board = board
@@ -142,6 +148,12 @@ class Session:
                 "tensor_arena_size": word.tensor_arena_size,
                 "sha256": plan.sha256,
             }
+        if self._settings.endpoint_by == "model":
+            model = find_voice_model()
+            plan = load_plan(model.path, name=NAME, packing=packing)
+            if self._player.load_voice(model, plan.blob, plan.arena_bytes):
+                self._endpoint_by = "model"
+        self._describe(self._settings)
 
     def _answering(self) -> None:
         # Slow imports happen on a thread of their own while the board starts and the first audio streams.
@@ -165,6 +177,7 @@ class Session:
         self.result.options = {
             "wake": [word.name for word in self._words],
             "compat": settings.compat,
+            "endpoint_by": self._endpoint_by,
             "asr": self._asr,
             "real_time": settings.real_time,
             "privacy": "local-only" if settings.local_only else "normal",
@@ -173,11 +186,13 @@ class Session:
         }
 
 
-def heap_needed(wake: Iterable[str]) -> int:
-    """Bytes of free heap that a board needs to listen for these words."""
+def heap_needed(wake: Iterable[str], endpoint_by: str = "model") -> int:
+    """Bytes of free heap that a board needs to listen for these words, and to load the voice-activity model."""
     from bodydouble.compiler.cache import load_plan  # noqa: PLC0415 - only when something is loaded
 
     plans = [load_plan(word.path) for word in find_words(list(wake))]
+    if endpoint_by == "model":
+        plans.append(load_plan(find_voice_model().path, name=NAME))
     return sum(len(plan.blob) + plan.arena_bytes + LOADED_BYTES for plan in plans) + SPARE_BYTES
 
 

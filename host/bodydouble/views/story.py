@@ -85,9 +85,14 @@ class Story:
             self._line("!", Text(warning), "yellow")
 
     def _heap(self, facts: dict[str, Any]) -> None:
-        text = f"these wake words need more than the board's {facts['own_bytes'] // 1024} KiB of heap: "
+        text = f"these models need more than the board's {facts['own_bytes'] // 1024} KiB of heap: "
         text += f"it was given {facts['heap_bytes'] // 1024} KiB"
         self._line("!", Text(text), "yellow")
+
+    def _endpoint_by_rule(self, facts: dict[str, Any]) -> None:
+        self._line(
+            "!", Text(f"requests end by the board's rule, without the voice-activity model: {facts['why']}"), "yellow"
+        )
 
     def _wake(self, facts: dict[str, Any]) -> None:
         line = Text("heard ") + Text(facts["model"], "bold green") + Text(f" at {facts['t']:.2f} s")
