@@ -1,4 +1,4 @@
-# Nanoseconds per hop of endpointing, the best of several rounds. Argument: tier.
+# Nanoseconds per hop of endpointing, the best of several rounds. Arguments: tier, and the voice model's plan if any.
 import sys
 import time
 from array import array
@@ -7,7 +7,17 @@ from coproc.audio import endpoint
 
 HOPS = 5000
 tier = __import__("coproc.audio.endpoint_" + sys.argv[1], None, None, ("x",))
-endpointer = endpoint.Endpointer(tier, {"nothing_ms": 60000, "longest_ms": 60000})
+voice = None
+if len(sys.argv) > 2:
+    from coproc.audio.voice import Voice
+    from coproc.nn.plan import load
+
+    with open(sys.argv[2], "rb") as file:  # noqa: PTH123  MicroPython has no pathlib
+        plan = bytearray(file.read())
+    kernels = __import__("coproc.nn.kernels_" + sys.argv[1], None, None, ("x",))
+    frontend = __import__("coproc.audio.frontend_" + sys.argv[1], None, None, ("x",))
+    voice = Voice(load(plan, kernels), frontend.quantize, 190, 128, 60, 12)
+endpointer = endpoint.Endpointer(tier, {"nothing_ms": 60000, "longest_ms": 60000}, voice)
 quiet = array("H", bytes(80))
 loud = array("H", [400] * 40)
 
