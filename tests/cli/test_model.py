@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from support.graphs import RandomGraph
 from support.micropython import ROOT
-from support.processes import run, strict
+from support.processes import run, running, strict
 
 RECORDING = ROOT / "tests" / "data" / "recordings" / "alexa-slt-silence.flac"
 
@@ -79,6 +81,43 @@ def test_compare(tier: str, graph: Path) -> None:
         assert model["golden"]["values"] > 0 == model["golden"]["differing"]
         assert model["arena_bytes"]["tflite-micro"] > model["arena_bytes"]["board"] > 0
     assert "values equal tflite-micro's" in done.err
+
+
+def test_a_comparison_that_is_broken_off_is_not_exact(graph: Path, tmp_path: Path) -> None:
+    """What was compared is told, and so is why not all of it was."""
+    result = tmp_path / "result.json"
+    arguments = ("model", "compare", graph, "alexa", "--count", "1500", "--tier", "bytecode", "--json", result)
+    with running(*arguments) as tool:
+        tool.says("graph on unix")
+        tool.send(signal.SIGINT)
+        done = tool.done()
+    found = strict(result.read_text())
+    assert (done.code, done.one_line()) == (130, "bodydouble: interrupted")
+    assert (found["status"], found["exit_code"], found["exact"]) == ("interrupted", 130, False)
+    assert [model["exact"] for model in found["models"]] == [True]
+
+
+def test_without_references(graph: Path, tmp_path: Path) -> None:
+    """Told at once, before a board starts."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name == 'tflite_micro' else find(name, package)\n"
+    )
+    done = run("model", "compare", graph, "--json", "-", env={"PYTHONPATH": str(tmp_path)})
+    assert done.code == 2
+    assert done.one_line() == "bodydouble: tflite-micro is not installed (pip install 'bodydouble[golden]')"
+    assert strict(done.out)["error"].startswith("tflite-micro is not installed")
+
+
+@pytest.mark.parametrize("command", ["list", "info", "run"])
+def test_a_reader_that_goes_away(command: str, graph: Path, tmp_path: Path) -> None:
+    """`| head -1` ends quietly."""
+    names = [] if command == "list" else [graph, "--json", "-"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as gone:
+        done = run("model", command, *names, stdout=gone, cwd=tmp_path)
+    assert done.code == 0 and "Traceback" not in done.err
 
 
 def test_bench() -> None:

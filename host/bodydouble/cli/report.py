@@ -43,10 +43,18 @@ class Report:
         if self._path is None:
             return
         try:
-            write_json(self._path, self.to_json() if self.to_json else self._nothing_but(error))
+            write_json(self._path, self._text(error))
         except (BodydoubleError, OSError):
             if error is None:
                 raise
+
+    def _text(self, error: BaseException | None) -> str:
+        if self.to_json is None:
+            return self._nothing_but(error)
+        if error is None or self._session:
+            return self.to_json()
+        # Part of the work was done: why not all of it stands before what there is.
+        return to_text({**json.loads(self._nothing_but(error)), **json.loads(self.to_json())})
 
     def _nothing_but(self, error: BaseException | None) -> str:
         interrupted = error is None or isinstance(error, KeyboardInterrupt)

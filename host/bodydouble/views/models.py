@@ -24,36 +24,56 @@ if TYPE_CHECKING:
     from bodydouble.session.model.runner import BoardModel, BoardRun
 
 CLASSES_SHOWN = 5
-NAME_SHOWN = 20
+NAME_SHOWN = 18
+MS_FROM_US = 10_000
+S_FROM_US = 1_000_000
 
 
 def model_list(models: Sequence[ModelFile]) -> Table:
     """Name, origin and purpose."""
     table = Table.grid(padding=(0, 2))
     for model in models:
-        table.add_row(Text(model.name, "bold"), Text(model.origin, "dim"), model.purpose)
+        table.add_row(Text(model.name, "bold"), Text(model.origin, "dim"), Text(model.purpose))
     return table
 
 
 def description(found: Description) -> RenderableType:
     """Everything of a model in a screenful."""
     plan, table = found.plan, _facts()
-    table.add_row("file", f"{found.model.path} ({found.model.origin}, sha256 {plan.model_sha256[:12]}…)")
+    table.add_row("file", Text(str(found.model.path), overflow="fold"))
+    table.add_row("", f"{found.model.origin}, sha256 {plan.model_sha256[:12]}…")
     for what, ports in (("input", plan.inputs), ("output", plan.outputs)):
         for info in ports:
             table.add_row(what, port_text(info))
-    table.add_row("operations", ", ".join(f"{n} {kind}" for kind, n in sorted(found.operations.items())))
-    table.add_row("records", ", ".join(f"{n} {kind}" for kind, n in sorted(found.records.items())))
-    table.add_row(
-        "costs", f"{plan.macs:,} multiply-accumulates; {found.pico_ms:.1f} ms of them on a Pico (projected)"
-    )
-    table.add_row(
-        "memory",
-        f"{plan.weight_bytes:,} bytes of weights in a plan of {len(plan.blob):,}; an arena of {plan.arena_bytes:,} "
-        f"bytes, {plan.state_bytes:,} of them state",
-    )
+    operations = sorted(found.operations.items(), key=lambda one: (-one[1], one[0]))
+    table.add_row("operations", ", ".join(f"{n} {kind}" for kind, n in operations))
+    weights = f"{plan.weight_bytes:,} bytes of weights in a plan of {len(plan.blob):,}"
+    table.add_row("memory", f"{weights}; an arena of {plan.arena_bytes:,} bytes, {plan.state_bytes:,} of them state")
+    table.add_row("costs", f"{plan.macs:,} multiply-accumulates per inference")
+    pico = f"about {found.pico_ms:,.1f} ms on a Pico (projected)"
+    if found.period_s:
+        each = f"an inference takes {found.period_s * 1e3:g} ms of audio"
+        table.add_row("", f"{found.macs_per_second:,.0f} per second of audio: {each}")
+        pico += f", {found.pico_ms / found.period_s / 1e3:.1%} of the time"
+    table.add_row("", pico)
     for line in found.slow:
-        table.add_row(Text("slow", "yellow"), line)
+        table.add_row(Text("slow", "yellow"), Text(line))
+    if found.manifest_error:
+        table.add_row(Text("manifest", "yellow"), Text(found.manifest_error))
+    return Group(table, _records(found))
+
+
+def _records(found: Description) -> Table:
+    plan = found.plan
+    table = Table(box=box.SIMPLE)
+    table.add_column("record", no_wrap=True)
+    table.add_column("of tensor", no_wrap=True)
+    table.add_column("shape", no_wrap=True)
+    table.add_column("MACs", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    for op in plan.ops:
+        macs = (f"{op.macs:,}", f"{op.macs / plan.macs:.1%}") if op.macs else ("", "")
+        table.add_row(op.label, Text(_short(op.tensor)), "×".join(map(str, op.shape)), *macs)
     return table
 
 
@@ -72,10 +92,10 @@ def run_summary(
     count = len(done.outputs[0])
     table.add_row("board", _board(model))
     if count > 1:
-        spread = f"{done.us_mean:,.1f} µs per inference ({done.us_min:,} to {done.us_max:,}, board clock)"
+        spread = f"{_time(done.us_mean)} per inference ({_time(done.us_min)} to {_time(done.us_max)}, board clock)"
         table.add_row("time", f"{count:,} inferences, {spread}")
     else:
-        table.add_row("time", f"1 inference, {done.us_max:,} µs (board clock)")
+        table.add_row("time", f"1 inference, {_time(done.us_max)} (board clock)")
     for values, info in zip(done.outputs, model.plan.outputs, strict=True):
         numbers = real(values, info).reshape(count, -1)
         low, high = numbers.min(), numbers.max()
@@ -86,7 +106,7 @@ def run_summary(
             won = numbers.argmax(axis=1)
             for k, n in Counter(won.tolist()).most_common(CLASSES_SHOWN):
                 first = f", first {_when(int(np.argmax(won == k)), ends_s)}" if ends_s else ""
-                table.add_row("", f"{_label(k, labels)} highest in {n:,} of {count:,}{first}")
+                table.add_row("", Text(f"{_label(k, labels)} highest in {n:,} of {count:,}{first}"))
     if heard:
         _add_heard(table, heard, ends_s)
     return table
@@ -122,52 +142,65 @@ def verdict_lines(model: BoardModel, verdict: Verdict) -> RenderableType:
     """Exact or not, and where it began to differ."""
     golden = verdict.golden
     mark = Text("✓ ", "bold green") if verdict.exact else Text("✗ ", "bold red")
-    head = mark + Text(model.plan.name, "bold") + Text(f" on {_board(model)}: {_said(golden)}")
+    head = Text.assemble(mark, (model.plan.name, "bold"), f" on {_board(model)}: {_said(golden)}")
     table = Table.grid(padding=(0, 2))
     for one in verdict.witnesses:
-        table.add_row("", Text(one.reference, "dim"), Text(one.error or _said(one), "dim"))
-    arena = f"arena {model.plan.arena_bytes:,} bytes, {golden.reference}'s own {golden.arena_bytes:,}"
+        table.add_row("", Text(one.reference, "dim"), Text(_said(one), "dim"))
+    arena = f"arena {model.plan.arena_bytes:,} bytes"
+    if golden.arena_bytes:
+        arena += f", {golden.reference}'s own {golden.arena_bytes:,}"
     table.add_row("", Text("memory", "dim"), Text(arena, "dim"))
     return Group(head, table)
 
 
 def _said(one: Comparison) -> str:
+    if one.error:
+        return f"not compared: {one.error}"
     first = one.first_difference
     if first is None:
         return f"{one.values:,} values equal {one.reference}'s"
     where, ours, theirs = first.first or ((), 0.0, 0.0)
     return (
-        f"{one.differing:,} of {one.values:,} values differ from {one.reference}'s, first in tensor {first.tensor!r} "
-        f"of {first.operation} at {list(where)}: board {ours:g}, reference {theirs:g}"
+        f"{one.differing:,} of {one.values:,} values differ from {one.reference}'s, by {one.largest:g} at most; "
+        f"first in tensor {first.tensor!r} of {first.operation} at {list(where)}: "
+        f"board {ours:g}, reference {theirs:g}"
     )
 
 
 def timing_table(model: BoardModel, timed: Timing, beside: dict[str, float]) -> RenderableType:
     """Record by record, then the whole, then other runtimes."""
-    table = Table(title=f"{model.plan.name} on {_board(model)}, board clock", title_justify="left", box=box.SIMPLE)
+    table = Table(
+        title=Text(f"{model.plan.name} on {_board(model)}, board clock"), title_justify="left", box=box.SIMPLE
+    )
     for column in ("record", "of tensor"):
         table.add_column(column, no_wrap=True)
     for column in ("µs", "share", "MACs", "ns/MAC", *(["cycles"] if timed.cpu_hz else [])):
         table.add_column(column, justify="right", no_wrap=True)
     for one in timed.records:
-        per_mac = f"{one.ns_per_mac:.2f}" if one.ns_per_mac else ""
+        per_mac = f"{one.ns_per_mac:.{2 if one.ns_per_mac < 100 else 0}f}" if one.ns_per_mac else ""
         cycles = [f"{one.cycles:,.0f}"] if one.cycles is not None else []
         macs = f"{one.op.macs:,}" if one.op.macs else ""
-        table.add_row(
-            one.op.label, _short(one.op.tensor), f"{one.us:,.2f}", f"{one.share:.1%}", macs, per_mac, *cycles
-        )
-    whole = f"{timed.us:,.1f} µs per inference"
+        us = f"{one.us:,.2f}" if timed.us < MS_FROM_US else f"{one.us:,.0f}"
+        table.add_row(one.op.label, Text(_short(one.op.tensor)), us, f"{one.share:.1%}", macs, per_mac, *cycles)
+    whole = f"{_time(timed.us)} per inference"
+    if timed.cycles:
+        whole += f", {timed.cycles:,.0f} cycles at {timed.cpu_hz:,} Hz" if timed.cpu_hz else ""
     if timed.macs:
         whole += f", {timed.macs:,} MACs, {timed.macs_per_second / 1e6:,.0f} million a second"
-    lines = [Text(whole, "bold")]
-    lines += [
-        Text(
-            f"{name}: {us:,.1f} µs on this machine (host clock, from Python); "
-            f"the board takes {timed.us / us:.2f} times that"
-        )
-        for name, us in beside.items()
-    ]
-    return Group(table, *lines)
+    lines: list[RenderableType] = [table, Text(whole, "bold")]
+    if beside:
+        others = Table.grid(padding=(0, 2))
+        for name, other_us in beside.items():
+            ratio = f"the board takes {timed.us / other_us:,.2f} times that"
+            others.add_row(name, Text(_time(other_us), justify="right"), ratio)
+        lines += [Text("beside it, on this machine (host clock, from Python):", "dim"), others]
+    return Group(*lines)
+
+
+def _time(us: float) -> str:
+    if us < MS_FROM_US:
+        return f"{us:,.1f} µs" if us < 1000 else f"{us:,.0f} µs"
+    return f"{us / 1e3:,.1f} ms" if us < S_FROM_US else f"{us / 1e6:,.2f} s"
 
 
 def _short(name: str) -> str:

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from rich.console import Console, RenderableType
 
 from bodydouble.compiler.reader import read_model
 from bodydouble.errors import InputError
+from bodydouble.session.model import compare as comparing
 from bodydouble.session.model import golden
-from bodydouble.session.model.compare import compare
+from bodydouble.session.model.compare import compare, facts
 from bodydouble.session.model.inputs import random_inputs, read_inputs
 from bodydouble.session.model.lab import open_model
 from bodydouble.session.model.library import find_model
-from bodydouble.session.model.measure import measure, others
+from bodydouble.session.model.measure import facts as measured
+from bodydouble.session.model.measure import measure, others, timing
 from bodydouble.session.model.profile import perfetto_trace
 from bodydouble.session.model.runner import BoardModel
+from bodydouble.views.models import timing_table, verdict_lines
 from support import pymicro
 from support.graphs import RandomGraph
 from support.micropython import ROOT
 
 ALEXA = find_model("alexa")
 RECORDING = ROOT / "tests" / "data" / "recordings" / "alexa-slt-silence.flac"
+
+
+def rendered(what: RenderableType, width: int = 80) -> str:
+    """As text without colour; no line is wider than the terminal."""
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False).print(what)
+    assert all(len(line) <= width for line in out.getvalue().splitlines())
+    return out.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +86,37 @@ def test_a_reference_that_fails_is_told() -> None:
     found = golden.run_many([golden.Job(b"x", [np.zeros((1, 1), np.int8)]), good])
     assert isinstance(found[0], golden.GoldenError)
     assert isinstance(found[1], golden.GoldenRun) and found[1].outputs[0].shape == (2, 1, 1)
+
+
+def test_a_reference_that_crashes_is_told(alexa: BoardModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a signal, in the middle of the run: one line says so, and what others say still stands beside it."""
+    real = golden.run_golden
+
+    def crashing(job: golden.Job, runtime: str = golden.GOLDEN, timeout_s: float = 300) -> golden.GoldenRun:
+        if runtime == golden.GOLDEN:
+            monkeypatch.setattr(golden.sys, "executable", "/bin/false")
+        try:
+            return real(job, runtime, timeout_s)
+        finally:
+            monkeypatch.undo()
+            monkeypatch.setattr(comparing, "run_golden", crashing)
+
+    monkeypatch.setattr(comparing, "run_golden", crashing)
+    verdict = compare(alexa, ALEXA.read(), random_inputs(alexa.plan, 2, 0))
+    assert not verdict.exact
+    assert "tflite-micro did not run the model (exit 1)" in verdict.golden.error
+    assert all(one.values and not one.error for one in verdict.witnesses)
+    said = facts(alexa, verdict)
+    assert said["exact"] is False and said["golden"]["error"] == verdict.golden.error
+    shown = rendered(verdict_lines(alexa, verdict))
+    assert shown.startswith("✗ alexa on unix") and "not compared: tflite-micro did not run the model" in shown
+
+
+def test_results_that_are_no_numbers_are_json() -> None:
+    """NaN and infinity, which JSON does not know."""
+    ours, theirs = np.array([[1.0, np.nan]], np.float32), np.array([[np.inf, 2.0]], np.float32)
+    one = comparing._tensor("t", "ADD", ours, theirs)
+    json.dumps(comparing._facts(comparing.Comparison("r", (one,))), allow_nan=False)
 
 
 def test_a_reference_that_hangs_is_given_up() -> None:
@@ -193,6 +240,28 @@ def test_times_add_up(alexa: BoardModel) -> None:
     assert timed.cycles is None  # the host's clock rate says nothing about a board
     beside = others(ALEXA.read(), random_inputs(alexa.plan, 5, 0))
     assert beside["tflite-micro"] > 0
+    shown = rendered(timing_table(alexa, timed, beside))
+    assert "cycles" not in shown and "…" not in shown.split("ns/MAC")[0]
+    clocked = timing(alexa.plan, timed.us, [one.us for one in timed.records], 125_000_000)
+    assert "cycles" in rendered(timing_table(alexa, clocked, {}))
+    assert "cycles" not in json.dumps(measured(alexa, timed, beside))
+    assert measured(alexa, clocked, beside)["cycles"] == pytest.approx(timed.us * 125)
+
+
+def test_a_slow_model_is_waited_for(alexa: BoardModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as its inferences took, times the rounds, beside what is waited anyway."""
+    asked: list[dict[str, Any]] = []
+
+    def exchange(op: str, blob: bytes = b"", **given: Any) -> tuple[dict[str, Any], bytes]:
+        asked.append({"op": op, **given})
+        size = 4 * (len(alexa.plan.ops) + 1) if op == "time" else 1
+        return {"us": 9_000_000, "us_min": 9_000_000, "us_max": 9_000_000}, bytes(size)
+
+    monkeypatch.setattr(alexa, "_board", SimpleNamespace(exchange=exchange))
+    monkeypatch.setattr(alexa, "_slowest_us", 0)
+    alexa.run(random_inputs(alexa.plan, 1, 0))
+    alexa.time_us(7, 1)
+    assert asked[-1]["timeout_s"] >= alexa._stall_s + 2 * 7 * 9
 
 
 def test_a_trace_that_perfetto_reads(alexa: BoardModel) -> None:

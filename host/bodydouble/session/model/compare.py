@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodydouble.session.model.golden import GOLDEN, WITNESSES, GoldenError, GoldenRun, Job, available, run_golden
+from bodydouble.session.model.golden import (
+    GOLDEN,
+    WITNESSES,
+    GoldenError,
+    GoldenRun,
+    Job,
+    available,
+    require,
+    run_golden,
+)
 from bodydouble.session.model.runner import Array, BoardModel
 
 if TYPE_CHECKING:
@@ -52,6 +62,11 @@ class Comparison:
         return sum(one.differing for one in (*self.tensors, *self.outputs))
 
     @property
+    def largest(self) -> float:
+        """The largest difference, in the steps of its tensor."""
+        return max((one.largest for one in (*self.tensors, *self.outputs)), default=0.0)
+
+    @property
     def first_difference(self) -> TensorComparison | None:
         """The tensor that differed first: in the earliest inference, then in the order in which they are computed."""
         found = [one for one in (*self.tensors, *self.outputs) if one.first]
@@ -75,20 +90,19 @@ class Verdict:
 def compare(model: BoardModel, data: bytes, inputs: Sequence[Array], witnesses: Sequence[str] = WITNESSES) -> Verdict:
     """Run `inputs` on the board and through the references; `data` is the `.tflite` file.
 
-    Raises InputError where tflite-micro is not installed, GoldenError where it does not run the model.
+    A reference that does not run the model is told in its comparison's `error`. Raises InputError where tflite-micro
+    is not installed.
     """
+    require(GOLDEN)
     plan = model.plan
     order = sorted((index for index in plan.places if index >= 0), key=lambda index: plan.places[index].ops)
     ours = model.run(inputs, tensors=order)
-    golden = _against(GOLDEN, plan, data, inputs, order, ours.outputs, ours.tensors)
-    others = []
-    for name in witnesses:
-        if available(name):
-            try:
-                others.append(_against(name, plan, data, inputs, order, ours.outputs, ours.tensors))
-            except GoldenError as error:
-                others.append(Comparison(name, error=str(error)))
-    return Verdict(len(inputs[0]), golden, tuple(others))
+    found = [
+        _against(name, plan, data, inputs, order, ours.outputs, ours.tensors)
+        for name in (GOLDEN, *witnesses)
+        if available(name)
+    ]
+    return Verdict(len(inputs[0]), found[0], tuple(found[1:]))
 
 
 def facts(model: BoardModel, verdict: Verdict) -> dict[str, Any]:
@@ -111,10 +125,22 @@ def _facts(one: Comparison) -> dict[str, Any]:
         "reference": one.reference,
         "values": one.values,
         "differing": one.differing,
+        "largest": _finite(one.largest),
         "error": one.error or None,
-        "first_difference": asdict(first) if first else None,
-        "tensors": [asdict(tensor) for tensor in (*one.tensors, *one.outputs)],
+        "first_difference": _plain(first) if first else None,
+        "tensors": [_plain(tensor) for tensor in (*one.tensors, *one.outputs)],
     }
+
+
+def _plain(one: TensorComparison) -> dict[str, Any]:
+    where, ours, theirs = one.first or (None, 0.0, 0.0)
+    first = (where, _finite(ours), _finite(theirs)) if where is not None else None
+    return {**asdict(one), "largest": _finite(one.largest), "first": first}
+
+
+def _finite(value: float) -> float | None:
+    # JSON knows neither NaN nor infinity.
+    return value if math.isfinite(value) else None
 
 
 def _against(
@@ -126,7 +152,11 @@ def _against(
     outputs: Sequence[Array],
     tensors: dict[int, Array],
 ) -> Comparison:
-    theirs = run_golden(Job(data, inputs, order), name)
+    try:
+        theirs = run_golden(Job(data, inputs, order), name)
+        arena_bytes = _arena(theirs, data, inputs, name)
+    except GoldenError as error:
+        return Comparison(name, error=str(error))
     between = tuple(
         _tensor(plan.places[index].tensor, plan.places[index].operation, tensors[index], theirs.tensors[index])
         for index in order
@@ -135,7 +165,7 @@ def _against(
         _tensor(f"output {number}", "OUTPUT", ours, golden)
         for number, (ours, golden) in enumerate(zip(outputs, theirs.outputs, strict=True))
     )
-    return Comparison(name, between, ends, _arena(theirs, data, inputs, name))
+    return Comparison(name, between, ends, arena_bytes)
 
 
 def _arena(run: GoldenRun, data: bytes, inputs: Sequence[Array], name: str) -> int:

@@ -58,6 +58,12 @@ def available(runtime: str) -> bool:
     return importlib.util.find_spec(_PACKAGES[runtime]) is not None
 
 
+def require(runtime: str) -> None:
+    """Raise InputError where the runtime is not installed."""
+    if not available(runtime):
+        raise InputError(f"{runtime} is not installed", hint="pip install 'bodydouble[golden]'")
+
+
 def run_golden(job: Job, runtime: str = GOLDEN, timeout_s: float = 300) -> GoldenRun:
     """Run one job; raises InputError where the runtime is not installed, GoldenError where it fails."""
     found = run_many([job], runtime, timeout_s)[0]
@@ -68,8 +74,7 @@ def run_golden(job: Job, runtime: str = GOLDEN, timeout_s: float = 300) -> Golde
 
 def run_many(jobs: Sequence[Job], runtime: str = GOLDEN, timeout_s: float = 300) -> list[GoldenRun | GoldenError]:
     """Run every job in one process; an error stands in the place of a run that failed."""
-    if not available(runtime):
-        raise InputError(f"{runtime} is not installed", hint="pip install 'bodydouble[golden]'")
+    require(runtime)
     with tempfile.TemporaryDirectory(prefix="bodydouble-golden-") as name:
         for number, job in enumerate(jobs):
             folder = Path(name, str(number))

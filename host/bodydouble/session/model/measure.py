@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ROUND_US = 2000
 """A round lasts about this long, many times the resolution of a board's clock."""
 ROUNDS = 7
+ROUNDS_MIN = 2
+MEASURE_US = 10e6
 REPEAT_MAX = 2000
 
 
@@ -56,12 +58,13 @@ class Timing:
         return self.us * self.cpu_hz / 1e6 if self.cpu_hz else None
 
 
-def measure(model: BoardModel, cpu_hz: int | None = None, rounds: int = ROUNDS) -> Timing:
-    """Time `model` on the inputs that it saw last."""
+def measure(model: BoardModel) -> Timing:
+    """Time `model` on the inputs that it saw last: in fewer rounds where an inference takes seconds."""
     once, _ = model.time_us(1, 1)
     repeat = max(1, min(REPEAT_MAX, int(ROUND_US / max(once, 1))))
+    rounds = max(ROUNDS_MIN, min(ROUNDS, int(MEASURE_US / max(2 * once, 1))))
     whole, each = model.time_us(rounds, repeat)
-    return timing(model.plan, whole, each, cpu_hz)
+    return timing(model.plan, whole, each, model.board.get("clock_hz"))
 
 
 def others(data: bytes, inputs: Sequence[Array]) -> dict[str, float]:
@@ -88,12 +91,12 @@ def facts(model: BoardModel, timed: Timing, beside: dict[str, float]) -> dict[st
         "us": timed.us,
         "macs": timed.macs,
         "macs_per_second": timed.macs_per_second,
-        "cycles": timed.cycles,
+        **({"cycles": timed.cycles} if timed.cpu_hz else {}),
         "arena_bytes": model.plan.arena_bytes,
         "records": [
             {
                 "label": one.op.label, "kind": one.op.kind, "tensor": one.op.tensor, "macs": one.op.macs,
-                "us": one.us, "share": one.share, "cycles": one.cycles,
+                "us": one.us, "share": one.share, **({"cycles": one.cycles} if timed.cpu_hz else {}),
             }
             for one in timed.records
         ],

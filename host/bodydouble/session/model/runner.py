@@ -48,6 +48,7 @@ class BoardModel:
         self.plan = plan
         self.board: dict[str, Any] = board.info
         self._stall_s = stall_s
+        self._slowest_us = 0
         self.loaded = board.upload(plan.name, plan.blob, task="model", arena=plan.arena_bytes)
 
     def run(self, inputs: Sequence[Array], *, tensors: Sequence[int] = (), fresh: bool = True) -> BoardRun:
@@ -64,6 +65,7 @@ class BoardModel:
         reply, sent = self._board.exchange(
             "run", blob, timeout_s=self._stall_s, stall_s=self._stall_s, count=count, taps=len(taps), fresh=fresh
         )
+        self._slowest_us = reply["us_max"]
         raw = np.frombuffer(sent, np.uint8).reshape(count, -1)
         at = 0
         found: dict[int, Array] = {}
@@ -81,13 +83,14 @@ class BoardModel:
 
     def time_us(self, rounds: int, repeat: int) -> tuple[float, list[float]]:
         """The best of `rounds` rounds of `repeat` calls: microseconds of an inference, then of each record."""
-        _, sent = self._board.exchange("time", timeout_s=self._stall_s, rounds=rounds, repeat=repeat)
+        expected_s = 2 * rounds * repeat * self._slowest_us / 1e6
+        _, sent = self._board.exchange("time", timeout_s=self._stall_s + 3 * expected_s, rounds=rounds, repeat=repeat)
         first, *others = (np.frombuffer(sent, "<u4") / repeat).tolist()
         return first, others
 
     def profile_ns(self) -> list[int]:
         """One inference: when it began and when each record ended, in nanoseconds from its start."""
-        _, sent = self._board.exchange("profile", timeout_s=self._stall_s)
+        _, sent = self._board.exchange("profile", timeout_s=self._stall_s + 3 * self._slowest_us / 1e6)
         return [int(ns) for ns in np.frombuffer(sent, "<u4")]
 
     def features(self, pcm: NDArray[np.int16], compat: str = "esphome") -> NDArray[np.int8]:
