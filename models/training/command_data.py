@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ _MOODS = 50  # phonemes: from a word's melody to a sentence's
 TALK_S = 30
 _SLOW = (*ENGINES, "espeak-ng")  # who says texts.py: one voice of each engine, and one more of espeak-ng's
 _QUICK = ("flite", "espeak-ng", "espeak-ng", "piper")  # who says the many words of vocabulary.py
+_BEST = ("kokoro-en",)  # and who says some of them
 PHRASES = {"train": 160, "validation": 40, "test": 40}
 
 
@@ -87,10 +89,9 @@ class Script:
         self.near: list[Line] = []
         self.phrases: list[Line] = []
         if set(engines) == set(ALL_ENGINES):
-            made = phrases(COMMANDS, split, PHRASES[split], seed)
-            self.near = _told(near(COMMANDS, split), people, (*_QUICK, "kokoro-en"), seed)
-            self.phrases = _told(made, people, _QUICK, seed)
-            self.phrases += _told(made[: PHRASES[split] // 3], people, ("kokoro-en",), seed)
+            alike, made = near(COMMANDS, split), phrases(COMMANDS, split, PHRASES[split], seed)
+            self.near = _told(alike, people, _QUICK, seed) + _told(alike[::4], people, _BEST, seed)
+            self.phrases = _told(made, people, _QUICK, seed) + _told(made[::5], people, _BEST, seed)
 
     def lines(self) -> list[Line]:
         """All of them, in order."""
@@ -236,7 +237,7 @@ def examples(
     script: Script, count: int, seconds: float, seed: int
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
     """Features [count, frames, 40] and labels [count, steps] of as many scenes, made by all processors."""
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         share = partial(_example, script, seconds, seed)
         made = list(pool.map(share, range(count), chunksize=max(1, min(50, count // 8))))
     return np.array([rows for rows, _ in made]), np.array([labels for _, labels in made])

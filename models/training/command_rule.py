@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from models.training.command_data import COMMANDS, OTHER, STEP_FRAMES, Spoken
-from models.training.features import CHANNELS
+from models.training.command_data import COMMANDS, OTHER, STEP_FRAMES, Scene, Spoken
+from models.training.features import CHANNELS, features
+from models.training.voices import RATE_HZ
 
 MATCH_S = (-0.15, 0.75)  # when a decision may come, from the command's end
 
@@ -110,3 +114,29 @@ def run_model(model: bytes, sequences: Sequence[npt.NDArray[np.int8]]) -> list[n
             said.append(interpreter.get_output(0)[0].copy())
         outputs.append(np.array(said, np.uint8).reshape(len(said), -1))
     return outputs
+
+
+class Heard(NamedTuple):
+    """A scene, its sound left out, and the model's outputs, uint8 [steps, labels]."""
+
+    spoken: tuple[Spoken, ...]
+    seconds: float
+    outputs: npt.NDArray[np.uint8]
+
+
+def hear(model: bytes, scenes: Iterable[Scene]) -> list[Heard]:
+    """What the model puts out for each scene, worked out by all processors."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        return list(pool.map(partial(_hear, model), scenes, chunksize=4))
+
+
+def _hear(model: bytes, scene: Scene) -> Heard:
+    return Heard(scene.spoken, scene.pcm.size / RATE_HZ, run_model(model, [features(scene.pcm)])[0])
+
+
+def judge(rule: Rule, heard: Iterable[Heard]) -> Tally:
+    """What becomes of all that was heard."""
+    tally = Tally()
+    for spoken, seconds, outputs in heard:
+        tally.add(spoken, rule.decide(outputs), seconds)
+    return tally

