@@ -28,6 +28,9 @@ def test_a_cache_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: py
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "kept"
     resources.write_atomically(path, b"old")
+    (tmp_path / "plain").write_bytes(b"")
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode  # what the user's umask says
+    (tmp_path / "plain").unlink()
 
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")

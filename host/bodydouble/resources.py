@@ -6,7 +6,7 @@ They travel in the wheel as package data; in a checkout the same folders stand b
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import platformdirs
@@ -67,11 +67,11 @@ def cache_dir() -> Path:
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step: a reader or a crash never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    fresh = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")  # readable as any file, unlike mkstemp's
     try:
-        with os.fdopen(handle, "wb") as file:
+        with fresh.open("xb") as file:
             file.write(data)
-        Path(name).replace(path)
+        fresh.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        fresh.unlink(missing_ok=True)
         raise

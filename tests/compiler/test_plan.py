@@ -183,6 +183,12 @@ def test_cache(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 2
 
 
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is done without."""
+    (tmp_path / "cache").write_text("a file where the folder would be")
+    assert load_plan(SOURCES / "alexa.tflite", tmp_path / "cache") == compile_model(_data("alexa"), "alexa")
+
+
 def test_cache_without_a_model(tmp_path: Path) -> None:
     for path, words in ((tmp_path / "none.tflite", "no such model file"), (tmp_path, "cannot be read")):
         with pytest.raises(ModelFileError, match=words) as caught:

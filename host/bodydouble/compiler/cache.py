@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,7 @@ def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > MODEL_BYTES_MAX:
             raise ModelFileError(
-                f"{path}: larger than {MODEL_BYTES_MAX} bytes",
+                f"{path}: larger than {MODEL_BYTES_MAX >> 20} MB",
                 hint="give a .tflite model; boards run small ones",
             )
         return path.read_bytes()
@@ -87,5 +88,6 @@ def load_plan(path: str | Path, cache_dir: Path | None = None, name: str | None 
         plan = None
     if plan is None:
         plan = compile_model(data, name, str(path), packing)
-        write_atomically(entry, _pack(plan))
+        with suppress(OSError):  # a cache that cannot be written costs time, no more
+            write_atomically(entry, _pack(plan))
     return plan
