@@ -139,7 +139,9 @@ def test_two_boot_roms_with_one_serial_number_are_two_boards(desk: Desk) -> None
     desk.bootsel("1-2")
     with pytest.raises(AmbiguousBoardError) as caught:
         find(desk, "pico", bootsel=True)
-    assert len(caught.value.candidates) == 2
+    assert [line.split()[0] for line in caught.value.candidates] == ["pico:usb-1-1", "pico:usb-1-2"]
+    assert find(desk, "pico:usb-1-2", bootsel=True).location == "1-2"
+    assert find(desk, f"pico:{desk.root}/media/my drive 1-1", bootsel=True).location == "1-1"
     one, two = desk.here.devices()
     assert one.serial == two.serial
     assert not same_board(one, two, desk.here)

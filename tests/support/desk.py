@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,11 @@ class Desk:
         link = self.root / "sys/bus/usb/devices" / location
         if link.is_symlink():
             names = [path.name for path in link.resolve().glob("*/host6/block/*/*")]
+            shutil.rmtree(link.resolve())
+            shutil.rmtree(self.root / f"media/my drive {location}")
             link.unlink()
+            for name in names:
+                (self.root / "sys/class/block" / name).unlink()
             self.mounts = [line for line in self.mounts if not any(f"/dev/{name} " in line for name in names)]
             for label in list(self._labels()):
                 if label.resolve().name in names:

@@ -54,6 +54,13 @@ class Device:
         return f"usb-{self.location}" if self.location else self.serial.upper() or self.port
 
     @property
+    def name(self) -> str:
+        """What to call it after `TYPE:`: its serial number, or where that is the boot ROM's or none, its place."""
+        if self.mode == "bootsel" or not self.serial:
+            return self.key if self.location else self.where
+        return self.serial
+
+    @property
     def where(self) -> str:
         """Its port, its drive, or the USB port that it hangs on."""
         if self.port:
@@ -101,7 +108,7 @@ def resolve(kind: BoardType, selector: Selector, here: Surroundings = HERE, *, b
         return _by_port(selector, devices)
     ours = [device for device in devices if kind.type in device.types]
     wanted = selector.which.upper()
-    found = [device for device in ours if device.serial.upper().startswith(wanted)]
+    found = [one for one in ours if one.serial.upper().startswith(wanted) or selector.which in (one.key, one.where)]
     usable = [device for device in found if bootsel or device.mode == "micropython"]
     exact = [device for device in usable if wanted and device.serial.upper() == wanted]
     if len(exact or usable) == 1:
@@ -125,7 +132,7 @@ def _by_port(selector: Selector, devices: list[Device]) -> Device:
     if "://" in selector.which:
         return Device("micropython", port=selector.which, types=(selector.type,))
     for device in devices:
-        if device.port and _same_port(device.port, selector.which):
+        if selector.which == device.where or (device.port and _same_port(device.port, selector.which)):
             return device
     if selector.which.startswith("/") and Path(selector.which).exists():
         return Device("micropython", port=selector.which, types=(selector.type,))
@@ -140,11 +147,8 @@ def _same_port(listed: str, named: str) -> bool:
 
 
 def _candidate(kind: BoardType, device: Device) -> str:
-    name = f"{kind.type}:{device.port or device.serial}" if device.mode != "bootsel" else device.where
-    if device.mode == "micropython" and device.serial:
-        name = f"{kind.type}:{device.serial}"
     said = device.probe.machine if device.probe else device.product
-    return "  ".join(part for part in (name, device.where, said) if part)
+    return "  ".join(part for part in (f"{kind.type}:{device.name}", device.where, said) if part)
 
 
 def wait_back(

@@ -1,4 +1,4 @@
-"""What boards said of themselves when they were last asked, kept in the cache by USB serial number."""
+"""Asking boards who they are; what they last said is kept in the cache, by USB serial number."""
 
 from __future__ import annotations
 
@@ -6,12 +6,35 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bodydouble.resources import cache_dir, write_atomically
 
+if TYPE_CHECKING:
+    from bodydouble.boards.repl import Repl
+
+EXEC_S = 30.0
+_QUESTIONS = """\
+import sys
+print(getattr(sys.implementation,'_machine',sys.platform))
+print('.'.join(str(n) for n in sys.implementation.version[:3]))
+try:
+    import machine
+    from binascii import hexlify
+    print(hexlify(machine.unique_id()).decode())
+except (ImportError,AttributeError):
+    print()
+try:
+    import json
+    with open('/bodydouble.json') as f:
+        print(json.load(f).get('sha256',''))
+except (ImportError,OSError,ValueError,AttributeError):
+    print()
+"""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -36,6 +59,36 @@ class Probe:
     def age_s(self, now: float | None = None) -> float:
         """How long ago it said so."""
         return max(0.0, (time.time() if now is None else now) - self.at)
+
+
+@contextmanager
+def attended(port: str) -> Iterator[Repl]:
+    """The raw REPL of the board on `port`, interrupted in whatever it does. NoReplError where it does not answer."""
+    from bodydouble.boards.repl import Repl  # noqa: PLC0415 - only when a board is asked
+    from bodydouble.link.stream import SerialStream  # noqa: PLC0415
+
+    stream = SerialStream(port)
+    try:
+        repl = Repl(stream)
+        repl.attend()
+        yield repl
+    finally:
+        stream.close()
+
+
+def run_on_board(port: str, code: str) -> str:
+    """What `code` prints on MicroPython on `port`."""
+    with attended(port) as repl:
+        said = repl.exec(code, EXEC_S).decode("utf-8", "replace").strip("\r\n")
+        repl.leave()
+    return said
+
+
+def ask_board(serial: str, port: str, run: Callable[[str, str], str] = run_on_board) -> Probe:
+    """Ask the board on `port` who it is: whatever it does is interrupted."""
+    lines = [line.strip() for line in run(port, _QUESTIONS).splitlines()]
+    machine, micropython, unique_id, firmware = [*lines, "", "", "", ""][:4]
+    return Probe(serial, machine, micropython, unique_id, firmware, at=time.time())
 
 
 def read_probe(serial: str) -> Probe | None:
