@@ -57,10 +57,15 @@ class Boot:
             journal = json.load(file)
         if journal["v"] != 1:
             raise ValueError("a journal of version %s" % journal["v"])
+        # Move before looking: where power failed between a move's two halves, LittleFS hides the file after the moved
+        # one, too, until something is first written.
         for source, target in journal["move"]:
-            if _exists(self._root + source):  # else it was moved before
-                self._make_parents(target)
+            try:
                 os.rename(self._root + source, self._root + target)
+            except OSError:
+                if _exists(self._root + source):  # else it was moved before
+                    self._make_parents(target)
+                    os.rename(self._root + source, self._root + target)
         for path in journal["delete"]:
             if _exists(self._root + path):
                 os.remove(self._root + path)

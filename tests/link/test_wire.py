@@ -39,6 +39,21 @@ def test_bad_vectors_are_refused(vector: dict[str, Any]) -> None:
         assert caught.value.crc is vector["crc"]
 
 
+def test_attention_is_ctrl_c_and_no_frame() -> None:
+    attention = bytes.fromhex(str(VECTORS["attention"]))
+    assert attention == wire.ATTENTION
+    with pytest.raises(FrameError):
+        decode(attention.strip(b"\0"))
+
+
+def test_hellos_interrupt_no_board() -> None:
+    names = {wire.session_name() for _ in range(500)}
+    assert len(names) == 500
+    for name in names:
+        hello = encode(wire.FrameType.HELLO, 0, 0, Hello(wire.VERSION, name).pack())
+        assert wire.CTRL_C not in hello
+
+
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=1024), st.data())
 def test_any_frame_comes_back_at_both_ends(
     kind: int, channel: int, seq: int, payload: bytes, data: st.DataObject

@@ -102,7 +102,8 @@ def build() -> dict[str, object]:
         {"name": "far too long", "encoded": (b"\x42" * 5000 + b"\0").hex(), "crc": False},
         {"name": "far too long, short blocks", "encoded": (b"\x01" * 5000 + b"\0").hex(), "crc": False},
     ]
-    return {"good": good, "bad": bad}
+    # Ctrl-C twice: what a REPL and a program understand, and no frame.
+    return {"good": good, "bad": bad, "attention": "000d030300"}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import micropython
 from micropython import const
 
 MACHINE = "rp2"
-TIERS = ("asm", "viper", "bytecode") if "RISCV" not in sys.implementation._build else ("viper", "bytecode")
+TIERS = ("asm", "viper", "bytecode")
 TX_BYTES = 4096  # what the link keeps of what it has sent, until that is acknowledged
 
 _CTRL_C = const(3)
@@ -32,7 +32,6 @@ _OUT = const(1)  # its bytes so far, without COBS
 _OWED = const(2)  # 1: the block's end stands for a zero byte
 _LENGTH = const(3)  # of its payload, as its header says
 _TAKEN = const(4)  # its bytes so far on the wire
-_AT = const(5)  # where in the buffer the next byte goes
 
 _RESETS = {machine.PWRON_RESET: "power", machine.WDT_RESET: "watchdog"}
 
@@ -104,7 +103,6 @@ def _follow(i: int, at: int, buf: ptr8, piece: ptr8, state: ptr32, count: int) -
     state[_OWED] = owed
     state[_LENGTH] = length
     state[_TAKEN] = taken
-    state[_AT] = at
     if taken == 0:
         return 0
     if taken < _ATTENTION:
@@ -122,39 +120,41 @@ def _follow(i: int, at: int, buf: ptr8, piece: ptr8, state: ptr32, count: int) -
 class Stream:
     CHUNK = _PIECE
 
-    def __init__(self):
-        self._read = sys.stdin.buffer.readinto
-        self._write = sys.stdout.buffer.write
+    def __init__(self, source=None, sink=None):
+        source = source or sys.stdin.buffer
+        sink = sink or sys.stdout.buffer
+        self._read = source.readinto
+        self._write = sink.write
         readable = select.poll()
-        readable.register(sys.stdin.buffer, select.POLLIN)
+        readable.register(source, select.POLLIN)
         self._readable = readable.ipoll
         writable = select.poll()
-        writable.register(sys.stdout.buffer, select.POLLOUT)
+        writable.register(sink, select.POLLOUT)
         self._writable = writable.ipoll
         self._piece = bytearray(_PIECE)
-        self._state = array("i", [0] * 6)
+        self._state = array("i", [0] * 5)
         self._due = 0  # bytes that the frame is sure to have yet
 
     def readinto(self, buf):
         """Reads up to the end of a frame, at most len(buf) bytes; 0 where none has begun."""
         due = self._due
-        if not due:
-            for _ in self._readable(0):
-                due = 1
-            if not due:
-                return 0
         state = self._state
         piece = self._piece
-        size = len(buf)
+        room = len(buf)
         at = 0
-        while due:
-            if due > size - at:
-                due = size - at
+        while room:
+            if not due:
+                if at >= _SHORTEST:
+                    break
+                for _ in self._readable(0):
+                    due = 1
                 if not due:
                     break
-            self._read(piece, due)
-            due = _follow(0, at, buf, piece, state, due)
-            at = state[_AT]
+            part = due if due < room else room
+            self._read(piece, part)
+            due = _follow(0, at, buf, piece, state, part)
+            at += part
+            room -= part
         self._due = due
         return at
 
