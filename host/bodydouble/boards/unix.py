@@ -7,10 +7,8 @@ the board from a thread that outlives its use; the main thread does.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,7 @@ from bodydouble.boards.errors import (
 )
 from bodydouble.boards.firmware import Build, build_firmware
 from bodydouble.boards.micropythons import Interpreter, find_micropython
+from bodydouble.boards.signals import hold_interrupts, release_interrupts
 from bodydouble.errors import BodydoubleError
 from bodydouble.link.connection import Connection
 from bodydouble.link.stream import ByteStream, PipeStream
@@ -83,14 +82,14 @@ def open_unix(
     heap = heap_bytes or kind.heap_bytes
     if heap is None:
         raise BoardFileError(f"{kind.type}.toml lacks heap_bytes", hint="say there how large a heap it is given")
-    held = _hold_interrupts()
+    held = hold_interrupts()
     try:
         process = UnixProcess(interpreter, build, heap, [f"tier={tier}"] if tier else [])
     except BaseException:
-        _release_interrupts(held)
+        release_interrupts(held)
         raise
     try:
-        _release_interrupts(held)  # one that waited is raised here, where the process is ended by it
+        release_interrupts(held)  # one that waited is raised here, where the process is ended by it
         stream = wrap(process.stream) if wrap else process.stream
         board = Board(kind, Connection(stream, drift_ppm=kind.drift_ppm), process)
         board.start(START_S, ask=ask, heap_bytes=heap, firmware=build.sha256, compiled=build.compiled)
@@ -115,7 +114,7 @@ class UnixProcess:
         environment = {**os.environ, "MICROPYPATH": str(build.path)}
         fds: list[int] = []
         # Ctrl-C between the child's birth and our knowing of it would leave an orphan: it waits until we do.
-        held = _hold_interrupts()
+        held = hold_interrupts()
         try:
             for _ in range(3):
                 fds += os.pipe()
@@ -140,7 +139,7 @@ class UnixProcess:
             for fd in (child_in, child_out, child_error):
                 os.close(fd)
         finally:
-            _release_interrupts(held)
+            release_interrupts(held)
         self._closed = False
 
     @property
@@ -210,14 +209,3 @@ class UnixProcess:
             if not self._closed:
                 self._closed = True
                 os.close(self._error_fd)
-
-
-def _hold_interrupts() -> set[signal.Signals | int] | None:
-    if threading.current_thread() is not threading.main_thread():
-        return None  # Ctrl-C is the main thread's
-    return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-
-
-def _release_interrupts(held: set[signal.Signals | int] | None) -> None:
-    if held is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
