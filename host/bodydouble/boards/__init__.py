@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,19 @@ from bodydouble.boards.selector import Selector
 
 if TYPE_CHECKING:
     from bodydouble.boards.board import Board
+    from bodydouble.boards.flash import Target
+    from bodydouble.boards.flash_usb import Via
 
-__all__ = ["Board", "BoardType", "Selector", "board_type", "known_boards", "obstacle", "open_board"]
+__all__ = [
+    "Board",
+    "BoardType",
+    "Selector",
+    "board_type",
+    "flash_target",
+    "known_boards",
+    "obstacle",
+    "open_board",
+]
 
 _DRIVERS = {
     "unix": "bodydouble.boards.unix",
@@ -52,6 +64,23 @@ def obstacle(kind: BoardType) -> str:
     except NoDriverError as error:
         return str(error)
     return said
+
+
+def flash_target(
+    kind: BoardType, selector: Selector, *, via: Via = "auto", purpose: str = ""
+) -> AbstractContextManager[Target]:
+    """The board as something that can be flashed, kept from others meanwhile; use it in a `with` block.
+
+    An emulated board's driver has a `flash_target(kind, selector, *, purpose)` of its own where it can be flashed.
+    """
+    if kind.usb:
+        from bodydouble.boards.flash_usb import usb_target  # noqa: PLC0415 - only when a board is flashed
+
+        return usb_target(kind, selector, via=via, purpose=purpose)
+    made: Callable[..., AbstractContextManager[Target]] | None = getattr(_driver(kind), "flash_target", None)
+    if made is None:
+        raise NoDriverError(f"this version cannot flash a {kind.type} board", hint="flash a board on a USB port")
+    return made(kind, selector, purpose=purpose)
 
 
 def _driver(kind: BoardType) -> Any:

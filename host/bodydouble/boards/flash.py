@@ -31,6 +31,14 @@ class Loader(Protocol):
 class Target(Protocol):
     """A board that can be flashed."""
 
+    @property
+    def where(self) -> str:
+        """Where it is, in words: its port, its drive."""
+
+    @property
+    def serial(self) -> str:
+        """Its USB serial number, once it runs MicroPython; else ""."""
+
     def enter(self) -> Loader:
         """Bring it into BOOTSEL mode. FlashError with the cure where it cannot be brought there."""
 

@@ -12,10 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from bodydouble.boards.discovery import HERE, Device, Surroundings, wait_back
-from bodydouble.boards.errors import BoardCodeError, FlashError, NoReplError, NoReplyError
+from bodydouble.boards import discovery
+from bodydouble.boards.discovery import HERE, Device, Surroundings, resolve, wait_back
+from bodydouble.boards.errors import BoardCodeError, FlashError, NoReplError, NoReplyError, NoSuchBoardError
 from bodydouble.boards.flash import Loader, Tell
+from bodydouble.boards.inventory import BoardType
+from bodydouble.boards.locks import BoardLock
 from bodydouble.boards.probes import attended, run_on_board
+from bodydouble.boards.selector import Selector
 from bodydouble.boards.uf2 import Image
 from bodydouble.clock import Clock, monotonic
 from bodydouble.link.errors import PortError, StreamClosedError
@@ -47,6 +51,24 @@ def touch(port: str) -> None:
         opened.close()
 
 
+@contextmanager
+def usb_target(
+    kind: BoardType, selector: Selector, *, via: Via = "auto", purpose: str = "", here: Surroundings | None = None
+) -> Iterator[UsbTarget]:
+    """The board that `selector` means, kept from others meanwhile. Errors as `resolve`'s and BoardLock's."""
+    here = here or discovery.HERE
+    device = resolve(kind, selector, here, bootsel=True)
+    if device.vid is None:
+        raise NoSuchBoardError(f"{selector.which} is on no USB port", hint="flash it where it is plugged in")
+    if kind.type not in device.types:
+        what = device.probe.machine if device.probe else device.product or "something else"
+        raise NoSuchBoardError(
+            f"the device at {device.where} is no {kind.type}: {what}", hint="choose another --board"
+        )
+    with BoardLock(device.key, board=str(selector), purpose=purpose):
+        yield UsbTarget(device, via=via, here=here)
+
+
 class UsbTarget:
     """A Target: the board that `device` is, on a USB port. What reaches outside can be replaced in tests."""
 
@@ -70,6 +92,16 @@ class UsbTarget:
         self._bootloader, self._touch, self._run, self._which = bootloader, touched, run, which
         self._clock, self._sleep = clock, sleep
         self._before: list[Device] = []
+
+    @property
+    def where(self) -> str:
+        """Its port or its drive, as last seen."""
+        return self.device.where
+
+    @property
+    def serial(self) -> str:
+        """Its USB serial number, once it runs MicroPython; else ""."""
+        return self.device.serial if self.device.mode == "micropython" else ""
 
     def enter(self) -> Loader:
         """Bring the board into BOOTSEL mode, if it is not there, and choose who writes."""

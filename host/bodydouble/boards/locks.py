@@ -1,8 +1,8 @@
 """One board, one user: a lock across processes that says who holds it, for what, and since when.
 
 The lock itself is the operating system's, by way of `filelock`: it goes with the process that holds it, however that
-ends. Beside it lies a note of who that is; a note whose process is gone, or whose number another process bears by now,
-is stale and counts for nothing.
+ends. Beside it lies a note of who that is; a note whose process is gone, or whose number another process bears by
+now, is stale and counts for nothing.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def _myself(board: str, purpose: str) -> Holder:
 
 
 def _path(key: str, suffix: str) -> Path:
-    # Not in the cache: two runs with different caches still share the board.
-    folder = Path(os.environ.get("BODYDOUBLE_LOCKS") or Path(platformdirs.user_runtime_dir("bodydouble"), "boards"))
+    # Neither in the cache nor in the session's folder: runs that differ in those still share the board.
+    folder = Path(os.environ.get("BODYDOUBLE_LOCKS") or Path(platformdirs.user_state_dir("bodydouble"), "locks"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,6 +16,7 @@ from bodydouble.errors import InputError
 from bodydouble.resources import write_atomically
 
 RULES = "etc/udev/rules.d/60-bodydouble.rules"  # TAG+="uaccess" is heeded by 73-seat-late.rules: ours sorts before
+RULE = "udev rule"
 WRITE = 'sudo "$(command -v bodydouble)" boards setup --write'
 RELOAD = "sudo udevadm control --reload && sudo udevadm trigger"
 _SERIAL_GROUPS = ("dialout", "uucp")  # Debian and most others; Arch
@@ -105,10 +106,10 @@ def _linux(machine: Machine, kinds: Iterable[BoardType]) -> list[Step]:
         placed = None
     current = placed == rules(kinds, group)
     if current:
-        rule = Step("udev rule", "ok", f"/{RULES}")
+        rule = Step(RULE, "ok", f"/{RULES}")
     else:
         what = "is not there" if placed is None else "is of another version"
-        rule = Step("udev rule", "missing", f"/{RULES} {what}", f"{WRITE} && {RELOAD}")
+        rule = Step(RULE, "missing", f"/{RULES} {what}", f"{WRITE} && {RELOAD}")
     return [rule, _membership(machine, group), _modem_manager(machine, current)]
 
 

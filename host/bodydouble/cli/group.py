@@ -14,6 +14,7 @@ from bodydouble.errors import InterruptedByUserError
 
 COMMANDS = {
     "demo": ("bodydouble.cli.demo", "demo"),
+    "boards": ("bodydouble.cli.boards", "boards"),
     "stream": ("bodydouble.cli.stream", "stream"),
     "model": ("bodydouble.cli.model", "model"),
     "doctor": ("bodydouble.cli.doctor", "doctor"),
