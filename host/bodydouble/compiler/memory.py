@@ -79,7 +79,8 @@ def _same_layout(a: View, b: View) -> bool:
 def _blocks(lives: Sequence[Life], steps: Sequence[Step], ratio: float) -> list[_Block]:
     # `ratio`: how much larger one of two joined storages may be; 0 joins none.
     known = {life.storage: life for life in lives}
-    blocks = {life.storage: _Block([(life, 0)]) for life in lives}
+    groups = {life.storage: [(life, 0)] for life in lives}
+    offsets = {life.storage: 0 for life in lives}
     for index, step in enumerate(steps):
         pair = step.in_place()
         if pair is None:
@@ -99,13 +100,11 @@ def _blocks(lives: Sequence[Life], steps: Sequence[Step], ratio: float) -> list[
             or sizes[1] > ratio * sizes[0]
         ):
             continue
-        old, new = blocks[source.storage], blocks[target.storage]
-        place = next(offset for life, offset in old.parts if life is theirs)
-        within = next(offset for life, offset in new.parts if life is mine)
-        joined = _Block([*old.parts, *((life, offset - within + place + distance) for life, offset in new.parts)])
-        for life, _ in joined.parts:
-            blocks[life.storage] = joined
-    return list({id(block): block for block in blocks.values()}.values())
+        group, by = groups[source.storage], offsets[source.storage] + distance - offsets[target.storage]
+        for life, offset in tuple(groups[target.storage]):
+            group.append((life, offset + by))
+            groups[life.storage], offsets[life.storage] = group, offset + by
+    return [_Block(group) for group in {id(group): group for group in groups.values()}.values()]
 
 
 _Fit = tuple[int, list[tuple[int, _Block]]]  # bytes of the arena, and each block's offset
@@ -140,6 +139,7 @@ def _least(blocks: Sequence[_Block]) -> int:
     return most
 
 
+_RATIOS = (float("inf"), 1.5, 0)
 _ORDERS: tuple[Callable[[_Block], tuple[int, ...]], ...] = (
     lambda block: (-block.size, block.first),
     lambda block: (block.first, -block.size),
@@ -166,11 +166,11 @@ def plan_arena(setup: Sequence[Step], steps: Sequence[Step], inputs: Sequence[Po
     """Set every storage's offset; returns the arena's bytes."""
     lives = _lives(setup, steps, inputs, outputs)
     fits = max(1, min(_FITS_MAX, _WORK_MAX // len(lives) ** 2))
-    ways = [(ratio, order) for ratio in (float("inf"), 1.5, 0) for order in _ORDERS][:fits]
+    ways = [(ratio, order) for ratio in _RATIOS for order in _ORDERS][:fits]
+    blocks = {ratio: _blocks(lives, steps, ratio) for ratio in dict.fromkeys(ratio for ratio, _ in ways)}
     candidates = []
     for ratio, order in ways:
-        blocks = _blocks(lives, steps, ratio)
-        ordered = sorted(blocks, key=order)
+        ordered = sorted(blocks[ratio], key=order)
         candidates.append((_fit(ordered), ordered))
     found, ordered = min(candidates, key=lambda candidate: candidate[0][0])
     total, places = _improved(ordered, found, fits - len(ways))
