@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bodydouble.compiler import curves
 from support.graphs import RandomGraph, Value
 
 
@@ -52,6 +53,8 @@ def from_float(g: RandomGraph, value: Value) -> Value:
 def activation(g: RandomGraph, value: Value) -> Value:
     """RELU, RELU6 or LEAKY_RELU; a third of them change no scale, and may join what comes before."""
     kind = str(g.rng.choice(["RELU", "RELU6", "LEAKY_RELU"]))
+    if kind == "RELU6" and value.scale < 1e-8:
+        kind = "RELU"  # 6 / scale does not fit 32 bits
     scale, zero = value.scale, value.zero
     if kind != "RELU6" and g.chance(0.6):
         scale, zero = scaled(g, scale, -3, 3), zero_of(g, value.kind)
@@ -64,6 +67,8 @@ def activation(g: RandomGraph, value: Value) -> Value:
 def curve(g: RandomGraph, value: Value) -> Value:
     """LOGISTIC or TANH; of int16 at times at the scales that TFLite treats apart."""
     kind = "LOGISTIC" if g.chance(0.5) else "TANH"
+    if value.kind == "INT8" and not curves.SCALES[0] <= value.scale < curves.SCALES[1]:
+        return activation(g, value)
     if value.kind == "INT16":
         scale = float(g.rng.choice([2.0**-12, 2.0**-11, scaled(g, 1, -20, 1)]))
         if scale < value.scale / 4096:  # more than 32 bits hold

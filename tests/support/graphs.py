@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from bodydouble.compiler import curves
 from support.tflite_build import GraphBuilder
 
 
@@ -158,6 +159,8 @@ class RandomGraph:
         return int(self.rng.choice([0, 0, 1, 1, 2, 3]))
 
     def logistic(self, value: Value) -> Value:
+        if value.scale < curves.SCALES[0]:
+            return self.quantize(value)
         out = self.new(value.shape, 1 / 256, -128)
         self.b.op("LOGISTIC", [value.index], [out.index])
         return out
