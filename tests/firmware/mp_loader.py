@@ -1,6 +1,6 @@
 # The loader's duty (firmware/main.py) in a folder named on the command line: journals cut short at every step, boots
 # that fail, safe mode.
-# ruff: noqa: PTH  # MicroPython's idiom
+# ruff: noqa: PTH102, PTH106, PTH107, PTH123  # MicroPython's idiom
 import json
 import os
 import sys
@@ -17,7 +17,7 @@ JOURNAL = {
 AFTER = {"/coproc/app.mpy": "zero", "/coproc/nn/deep/plan.mpy": "one", "/main.py": "loader"}
 
 
-class PowerCut(Exception):
+class PowerError(Exception):
     pass
 
 
@@ -29,9 +29,9 @@ class Disk:
 
     def _change(self, change, *names):
         if not self.left:
-            raise PowerCut
-        self.left -= 1
+            raise PowerError
         change(*names)
+        self.left -= 1
 
     def rename(self, source, target):
         self._change(os.rename, source, target)
@@ -98,7 +98,7 @@ while True:
             try:
                 main.Boot(ROOT).finish_journal()
                 finished = finished or not boot
-            except PowerCut:
+            except PowerError:
                 cuts += 1
         assert tree() == AFTER, (steps, second, tree())
     if finished:
@@ -114,7 +114,7 @@ real_boot = main.Boot
 main.Boot = lambda: real_boot(ROOT)
 said = []
 main.print = said.append
-main.start = lambda healthy: started.append(healthy)
+main.start = lambda healthy: started.append(healthy)  # noqa: PLW0108  # called by keyword
 for text in ("", '{"v": 1, "move"', '{"v": 2, "move": [], "delete": []}', '{"v": 1}', "[]"):
     clear()
     write("/.journal", text)

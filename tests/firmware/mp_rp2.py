@@ -1,6 +1,6 @@
-# The Pico's byte stream (firmware/coproc/port/rp2.py) on a source that blocks as MicroPython's stdin does there: a read
-# that asks for more bytes than have come fails the test.
-# ruff: noqa: PTH123  # MicroPython's idiom
+# The Pico's byte stream (firmware/coproc/port/rp2.py) on a source that blocks as MicroPython's stdin does there: a
+# read that asks for more bytes than have come fails the test.
+# ruff: noqa: PTH123, B023, N801  # MicroPython's idiom; closures run before their loop goes on
 import json
 import random
 import sys
@@ -34,7 +34,7 @@ class Source:
         self.reads = 0
 
     def readinto(self, buf, n):
-        assert 0 < n <= len(self.data), "a read of %d bytes blocks: %d have come" % (n, len(self.data))
+        assert 0 < n <= len(self.data), (n, len(self.data))
         buf[:n] = self.data[:n]
         self.data = self.data[n:]
         self.reads += 1
@@ -133,6 +133,8 @@ data = bytes(range(256)) * 8
 assert stream.write(data, 5, 1500) == 1500 and sink.data == data[5:1505]
 sink.room = 300
 assert stream.write(data, 0, 1000) == 300 and stream.write(data, 0, 1000) == 0
+
+NEAR = (b"\0\r\x03\x03\x03\0", b"\0\r\x03\0", b"\0\x01\r\x03\x03\0", b"\0\r\x03\x04\0", b"\r\x03\x03\r\0")
 
 # Under a link, in a session: attention ends it, whatever pieces it comes in; what resembles it does not.
 for kernels in tiers():
