@@ -67,7 +67,7 @@ def test_every_option_on_the_page_exists() -> None:
         subprocess.run(
             [str(BODYDOUBLE), *command, "--help"], capture_output=True, text=True, check=True, timeout=60
         ).stdout
-        for command in (["stream"], ["model", "run"])
+        for command in (["stream"], ["model", "run"], ["boards", "flash"])
     )
     page = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
     for option in sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))):
