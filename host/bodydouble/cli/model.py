@@ -52,7 +52,7 @@ def list_(json_path: str | None) -> None:
         console(json_path).print(model_list(found))
 
 
-@click.command()
+@click.command(short_help="Give models names of their own.")
 @click.argument("source", metavar="FILE|DIR|URL")
 @option("--name", metavar="NAME", help="What it will be called; else the file's or its manifest's name.")
 @option("--replace", is_flag=True, help="Replace an added model of the same name.")
@@ -77,7 +77,7 @@ def add(source: str, name: str | None, replace: bool, json_path: str | None) -> 
         return ExitCode.USAGE if done.refused else ExitCode.PASSED
 
 
-@click.command()
+@click.command(short_help="Say what a model is made of and what it costs.")
 @click.argument("name", metavar="MODEL")
 @json_option
 def info(name: str, json_path: str | None) -> None:

@@ -106,7 +106,7 @@ def run(name: str, json_path: str | None, **given: Any) -> None:
             write_outputs(given["output"], done.outputs)
 
 
-@click.command()
+@click.command(short_help="Compare a board with tflite-micro, bit for bit.")
 @click.argument("names", nargs=-1, required=True, metavar="MODEL...")
 @board_options
 @input_options
@@ -140,7 +140,7 @@ def compare(names: tuple[str, ...], json_path: str | None, **given: Any) -> int:
         return ExitCode.PASSED if exact() else ExitCode.EXPECTATION
 
 
-@click.command()
+@click.command(short_help="Time a model on a board, record by record.")
 @click.argument("names", nargs=-1, required=True, metavar="MODEL...")
 @board_options
 @input_options
@@ -168,7 +168,7 @@ def bench(names: tuple[str, ...], json_path: str | None, **given: Any) -> None:
                 out.print(timing_table(opened, timing, beside))
 
 
-@click.command()
+@click.command(short_help="Write a trace of one inference, for Perfetto.")
 @click.argument("name", metavar="MODEL")
 @board_options
 @input_options
