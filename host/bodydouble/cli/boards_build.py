@@ -64,7 +64,7 @@ def build(
         out = console(json_path)
         out.print(str(done.program), soft_wrap=True)
         if out.is_terminal:
-            out.print(f"MicroPython {done.version}, sha256 {hashes[done.program.name][:16]}…", style="dim")
+            out.print(f"MicroPython {done.version}, sha256 {done.files[done.program.name][:16]}…", style="dim")
 
 
 @contextmanager
