@@ -62,6 +62,11 @@ class FakePico:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs: it may have cut its own power."""
+        return self._process is not None and self._process.poll() is None
+
     def close(self) -> None:
         self.off()
         os.close(self._master)

@@ -2,7 +2,8 @@
 
 It must run on any MicroPython from 1.24 on, with the file system as the board has it and no firmware of ours. INSTALL
 uses what SURVEY defined. Values that live long are few and files are closed before the next is opened: a heap that
-fills up with both in turn has no hole left for a file's buffers.
+fills up with both in turn has no hole left for a file's buffers. finish() moves before it looks: where power failed
+between a move's two halves, LittleFS hides the file after the moved one, too, until something is first written.
 """
 
 from __future__ import annotations

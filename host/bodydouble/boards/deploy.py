@@ -45,7 +45,7 @@ VERIFY_S = 60.0
 COMMIT_S = 120.0
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done ("compare", "send", "verify", "install"), how much of it is done, and of how much."""
+"""Called with what is being done ("compare", "send", "verify", "install"), how much is done, and of how much."""
 
 
 def _quiet(_what: str, _done: int, _total: int) -> None:

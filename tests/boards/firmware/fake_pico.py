@@ -1,4 +1,4 @@
-# ruff: noqa: BLE001, PTH, S102, SIM115, TRY300  # MicroPython, whose REPL executes whatever comes, and tells any failure
+# ruff: noqa: BLE001, PTH116, PTH123, S102, SIM115, TRY300  # MicroPython; a REPL runs whatever comes
 # A board for tests: the raw REPL of a Pico under MicroPython's unix port, with LittleFS in a file. While code runs,
 # the terminal makes Ctrl-C a signal, as a Pico's interrupt handler does: at any moment, whatever stands in the input.
 # It also makes \n a \r\n.
@@ -21,7 +21,9 @@ one = bytearray(1)
 
 
 class Flash:
+    # `left` counts down with every write and erasure; at the last one the power fails half way through it.
     def __init__(self, path):
+        self.left = 1 << 30
         try:
             self.file = open(path, "r+b")
         except OSError:
@@ -34,8 +36,15 @@ class Flash:
         self.file.readinto(buf)
 
     def writeblocks(self, block, buf, offset=0):
-        self.file.seek(block * BLOCK + offset)
-        self.file.write(buf)
+        self.write(block * BLOCK + offset, buf)
+
+    def write(self, at, data):
+        self.left -= 1
+        self.file.seek(at)
+        if not self.left:
+            self.file.write(data[: len(data) // 2])
+            os.system("kill -9 $PPID")  # noqa: S605
+        self.file.write(data)
 
     def ioctl(self, op, arg):
         if op == 4:
@@ -43,8 +52,7 @@ class Flash:
         if op == 5:
             return BLOCK
         if op == 6:
-            self.file.seek(arg * BLOCK)
-            self.file.write(b"\xff" * BLOCK)
+            self.write(arg * BLOCK, b"\xff" * BLOCK)
         return 0
 
 
@@ -58,7 +66,14 @@ def mount(path):
     vfs.umount("/")
     vfs.mount(files, "/")
     os.chdir("/")
+    return flash
+
+
+def fresh():
+    for name in list(sys.modules):
+        del sys.modules[name]
     sys.path[:] = ["", "/lib"]
+    return {"__name__": "__main__", "flash": flash}
 
 
 def interruptible(on):
@@ -130,52 +145,47 @@ def banner():
     say(b"raw REPL; CTRL-B to exit\n")
 
 
-def fresh():
-    for name in list(sys.modules):
-        del sys.modules[name]
-    return {"__name__": "__main__"}
+class Repl:
+    def __init__(self):
+        self.names = fresh()
+        self.raw = False
+        self.line = bytearray()
 
+    def prompt(self):
+        self.line = bytearray()
+        say(b">" if self.raw else b"\n>>> ")
 
-def repl():
-    names = fresh()
-    raw = False
-    line = bytearray()
-    say(b"\n>>> ")
-    while True:
-        c = byte()
-        if c == CTRL_A:
-            if raw and line == b"\x05A":
-                line = bytearray()
-                run(raw_paste(), names)
-                say(b">")
-                continue
-            raw = True
-            line = bytearray()
-            banner()
-            say(b">")
-        elif c == CTRL_B:
-            raw = False
-            line = bytearray()
-            say(b"\n>>> ")
-        elif c == CTRL_C:
-            line = bytearray()
-            say(b"" if raw else b"\n>>> ")
-        elif c == CTRL_D and raw:
-            if line:
-                say(b"OK")
-                run(line, names)
-                say(b">")
-            else:
-                say(b"OK\nMPY: soft reboot\n")
-                names = fresh()
-                banner()
-                say(b">")
-            line = bytearray()
-        elif c == 13 and not raw:
-            line = bytearray()
-            say(b"\n>>> ")
-        elif c:
-            line.append(c)
+    def serve(self):
+        while True:
+            c = byte()
+            if c == CTRL_A:
+                if self.raw and self.line == b"\x05A":
+                    self.line = bytearray()
+                    run(raw_paste(), self.names)
+                else:
+                    self.raw = True
+                    banner()
+                self.prompt()
+            elif c == CTRL_B:
+                self.raw = False
+                self.prompt()
+            elif c == CTRL_C:
+                self.line = bytearray()
+                if not self.raw:
+                    self.prompt()
+            elif c == CTRL_D and self.raw:
+                if self.line:
+                    say(b"OK")
+                    run(self.line, self.names)
+                else:
+                    say(b"OK\nMPY: soft reboot\n")
+                    self.names = fresh()
+                    banner()
+                self.prompt()
+            elif c == 13 and not self.raw:
+                self.prompt()
+            elif c:
+                self.line.append(c)
 
 
 def boot():
@@ -189,7 +199,7 @@ def boot():
             with open(path) as file:
                 code = compile(file.read(), path, "exec")
             interruptible(True)
-            exec(code, {"__name__": "__main__"})
+            exec(code, fresh())
             interruptible(False)
         except BaseException as error:
             failure = error
@@ -199,6 +209,12 @@ def boot():
 
 
 path = sys.argv[1]
-mount(path)
+flash = mount(path)
 boot()
-repl()
+here = Repl()
+here.prompt()
+while True:
+    try:
+        here.serve()
+    except KeyboardInterrupt:  # the second of two, that came when nothing ran any more
+        interruptible(False)
