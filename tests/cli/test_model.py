@@ -140,7 +140,7 @@ def test_profile(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["info", "nobody"], "bodydouble: no model is called 'nobody' (use alexa, "),
+        (["info", "nobody"], "bodydouble: no model is called 'nobody' ("),
         (["info", "gone.tflite"], "bodydouble: gone.tflite: no such model file (give the path of a .tflite file)"),
         (
             ["run", "alexa", "--input", "gone.npy"],
@@ -149,6 +149,10 @@ def test_profile(tmp_path: Path) -> None:
         (["compare"], "bodydouble: Missing argument 'MODEL...' (see bodydouble model compare --help)"),
         (["run", "alexa", "--heap", "190000"], "bodydouble: the board refused 'load': alexa needs "),
         (["dance"], "bodydouble: No such command 'dance'"),
+        (["run", "alexa", "--seed", "-1"], "bodydouble: Invalid value for '--seed': -1 is not in the range x>=0"),
+        (["run", "alexa", "--count", "0"], "bodydouble: Invalid value for '--count': 0 is not in the range"),
+        (["info", "alexxa"], "bodydouble: no model is called 'alexxa' (did you mean alexa?)"),
+        (["info", "."], "bodydouble: . is a folder (give the path of a .tflite file in it)"),
     ],
 )
 def test_mistakes(arguments: list[str], line: str) -> None:

@@ -30,7 +30,7 @@ input_options = several(
         help="Run on a .npy, .npz or a recording; else on random inputs by seed.",
     ),
     option("--count", type=click.IntRange(1, 1_000_000), default=100, metavar="N", help="How many random inputs."),
-    option("--seed", type=int, default=0, help="Seed of the random inputs."),
+    option("--seed", type=click.IntRange(0), default=0, metavar="N", help="Seed of the random inputs."),
 )
 
 

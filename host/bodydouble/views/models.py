@@ -50,7 +50,7 @@ def description(found: Description) -> RenderableType:
     weights = f"{plan.weight_bytes:,} bytes of weights in a plan of {len(plan.blob):,}"
     table.add_row("memory", f"{weights}; an arena of {plan.arena_bytes:,} bytes, {plan.state_bytes:,} of them state")
     table.add_row("costs", f"{plan.macs:,} multiply-accumulates per inference")
-    pico = f"about {found.pico_ms:,.1f} ms on a Pico (projected)"
+    pico = f"about {_time(found.pico_ms * 1e3)} on a Pico (projected)"
     if found.period_s:
         each = f"an inference takes {found.period_s * 1e3:g} ms of audio"
         table.add_row("", f"{found.macs_per_second:,.0f} per second of audio: {each}")
@@ -102,7 +102,7 @@ def run_summary(
         highest = _when(int(np.argmax(numbers.max(axis=1))), ends_s)
         table.add_row("output", port_text(info))
         table.add_row("", f"always {low:.4g}" if low == high else f"{low:.4g} to {high:.4g}, highest {highest}")
-        if numbers.shape[1] > 1:
+        if numbers.shape[1] > 1 and low < high:
             won = numbers.argmax(axis=1)
             for k, n in Counter(won.tolist()).most_common(CLASSES_SHOWN):
                 first = f", first {_when(int(np.argmax(won == k)), ends_s)}" if ends_s else ""
