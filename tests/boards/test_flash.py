@@ -6,15 +6,17 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bodydouble import boards
 from bodydouble.boards import Selector, board_type
 from bodydouble.boards.discovery import Device, resolve
-from bodydouble.boards.errors import FlashError, NoReplError, NoReplyError
+from bodydouble.boards.errors import FlashError, NoDriverError, NoReplError, NoReplyError
 from bodydouble.boards.flash import FlashReport, digest_code, digest_of, flash
 from bodydouble.boards.flash_usb import DriveLoader, UsbTarget
 from bodydouble.boards.uf2 import PAGE_BYTES, Image, parse_uf2, wrap
@@ -330,3 +332,18 @@ def test_the_code_hashes_every_piece() -> None:
     assert re.findall(r"\(\d+,\d+\)", code) == ["(268435456,512)", "(268500992,256)"]
     assert execute(code, dict(image.pages)) == digest_of(image)
     assert execute(code, {**image.pages, 0x10010000: b"d" * 256}) != digest_of(image)
+
+
+def test_an_emulated_board_is_flashed_by_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = ModuleType("a_driver")
+    driver.__spec__ = ModuleSpec("a_driver", None)
+    monkeypatch.setitem(sys.modules, "a_driver", driver)
+    monkeypatch.setitem(boards._DRIVERS, "pico-sim", "a_driver")
+    kind = board_type("pico-sim")
+    with pytest.raises(NoDriverError, match=r"cannot flash a pico-sim board \(flash a board on a USB port\)"):
+        boards.flash_target(kind, Selector("pico-sim"))
+    monkeypatch.setattr(
+        driver, "flash_target", lambda kind, selector, *, purpose: (kind.type, str(selector), purpose), raising=False
+    )
+    said: Any = boards.flash_target(kind, Selector("pico-sim", "left"), purpose="test")
+    assert said == ("pico-sim", "pico-sim:left", "test")

@@ -17,7 +17,7 @@ from bodydouble.resources import cache_dir, write_atomically
 if TYPE_CHECKING:
     from bodydouble.boards.repl import Repl
 
-EXEC_S = 30.0
+EXEC_S = 60.0
 _QUESTIONS = """\
 import sys
 print(getattr(sys.implementation,'_machine',sys.platform))
