@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bodydouble.cli.main import main
 from support.graphs import RandomGraph
 from support.micropython import ROOT
 from support.processes import run, running, strict
+from support.tflite_build import GraphBuilder
 
 RECORDING = ROOT / "tests" / "data" / "recordings" / "alexa-slt-silence.flac"
 
@@ -160,3 +162,59 @@ def test_mistakes(arguments: list[str], line: str) -> None:
     assert done.one_line().startswith(line)
     assert done.code in (2, 4)
     assert done.out == ""
+
+
+def _unsupported() -> dict[str, bytes]:
+    def one(kind: str, types: tuple[str, str, str], shape: tuple[int, ...] = (1, 8)) -> bytes:
+        b = GraphBuilder()
+        x, y = (b.tensor(shape, 0.1, 0, kind) for kind in (types[0], types[2]))
+        inputs = [x]
+        if kind == "FULLY_CONNECTED":
+            ones = np.ones((8, 8), {"INT8": np.int8, "FLOAT32": np.float32, "UINT8": np.uint8}[types[1]])
+            inputs = [x, b.tensor((8, 8), 0.1, 0, types[1], data=ones), -1]
+        b.op(kind, inputs, [y])
+        return b.build([x], [y])
+
+    floats, bytes_ = ("FLOAT32",) * 3, ("INT8",) * 3
+    return {
+        "float": one("FULLY_CONNECTED", floats),
+        "hybrid": one("FULLY_CONNECTED", ("FLOAT32", "INT8", "FLOAT32")),
+        "uint8": one("FULLY_CONNECTED", ("UINT8",) * 3),
+        "dynamic": one("RELU", bytes_, (-1, 8)),
+        "if": one("IF", bytes_),
+        "while": one("WHILE", bytes_),
+        "custom": one("CUSTOM", bytes_),
+        "text": b"no flatbuffer at all",
+        "page": b"<!DOCTYPE html><html></html>",
+        "empty": b"",
+        "cut": RandomGraph(11).build()[:500],
+    }
+
+
+@pytest.mark.parametrize("kind", _unsupported())
+def test_unsupported_models(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line with the cure from every command, and valid JSON."""
+    path = tmp_path / f"{kind} modèl.tflite"
+    path.write_bytes(_unsupported()[kind])
+    for command in ("add", "info", "compile", "run", "compare", "bench", "profile"):
+        code = main(["model", command, str(path), "--json", "-"])
+        said = capsys.readouterr()
+        (line,) = said.err.splitlines()
+        assert code == 2
+        assert line.startswith("bodydouble: ") and line.endswith(")")
+        assert "modèl" in line
+        found = strict(said.out)
+        assert (found["exit_code"], found["error"]) == (2, line.removeprefix("bodydouble: "))
+        if command == "compare":
+            assert found["exact"] is False
+
+
+def test_a_folder_is_added_as_far_as_it_goes(tmp_path: Path, graph: Path) -> None:
+    (tmp_path / "bad.tflite").write_bytes(b"nonsense")
+    done = run("model", "add", tmp_path, "--json", "-", env={"BODYDOUBLE_MODELS": str(tmp_path / "library")})
+    found = strict(done.out)
+    assert done.code == 2
+    assert [model["name"] for model in found["added"]] == ["graph"]
+    (refused,) = found["refused"]
+    assert "bad.tflite is no TensorFlow Lite model" in refused
+    assert f"bodydouble: {refused}" in done.err.splitlines()
