@@ -1,4 +1,4 @@
-"""Flashing an emulated Pico as a real one is: sent to BOOTSEL by its REPL, a UF2 file on its drive, hashed by itself."""
+"""Flashing an emulated Pico as a real one: sent to BOOTSEL by its REPL, a UF2 file on its drive, hashed by itself."""
 
 from __future__ import annotations
 
