@@ -111,6 +111,10 @@ for sent in (ATTENTION, bytes(1040), b"\0" + encoded[3] + ATTENTION):
     source.data = sent
     assert read_all(stream, buf, source) == sent and not stream._due
 
+# What follows attention is the REPL's.
+source.data = ATTENTION + b"\r\x01"
+assert stream.readinto(buf) == len(ATTENTION) and source.data == b"\r\x01"
+
 # A frame that is cut: it waits for the rest, which 1,040 delimiters are, whatever came.
 for whole in encoded:
     for cut in range(1, len(whole) - 1, 1 + len(whole) // 5):

@@ -136,7 +136,7 @@ class Stream:
         self._due = 0  # bytes that the frame is sure to have yet
 
     def readinto(self, buf):
-        """Reads up to the end of a frame, at most len(buf) bytes; 0 where none has begun."""
+        """Reads up to the end of a frame and no further, at most len(buf) bytes; 0 where none has begun."""
         due = self._due
         state = self._state
         piece = self._piece
@@ -144,8 +144,8 @@ class Stream:
         at = 0
         while room:
             if not due:
-                if at >= _SHORTEST:
-                    break
+                if at > 1 and buf[at - 2]:
+                    break  # what follows may be the REPL's
                 for _ in self._readable(0):
                     due = 1
                 if not due:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bodydouble.boards.errors import BoardCodeError, NoReplError
 from bodydouble.clock import Clock, monotonic
+from bodydouble.link.wire import MAX_ENCODED
 
 if TYPE_CHECKING:
     from bodydouble.link.stream import ByteStream
@@ -60,10 +61,11 @@ class Repl:
         """
         until = self._clock() + timeout_s
         patience_s = _FIRST_TRY_S
+        interrupt = INTERRUPT
         while True:
             try:
                 left = min(until, self._clock() + patience_s)
-                self._write(INTERRUPT, left)
+                self._write(interrupt, left)
                 # Firmware that leaves its link loop must not read the next two bytes with the frame that ended it.
                 self._listen(_PAUSE_S)
                 self._write(RAW, left)
@@ -75,6 +77,7 @@ class Repl:
                         f"the board did not answer Ctrl-C within {timeout_s:g} s", hint="bodydouble boards recover"
                     ) from None
                 patience_s *= 2
+                interrupt = bytes(MAX_ENCODED) + INTERRUPT  # the firmware may wait for the rest of a frame
             else:
                 return
 
@@ -158,6 +161,12 @@ class Repl:
     def read_until(self, ending: bytes, timeout_s: float = EXEC_S) -> bytes:
         """What the board says before `ending`, which is taken, too."""
         return self._until(ending, self._clock() + timeout_s)
+
+    def rest(self) -> bytes:
+        """What has arrived and was not taken: the caller reads the stream from now on."""
+        rest = bytes(self._pending)
+        self._pending.clear()
+        return rest
 
     # --- bytes
 
