@@ -48,8 +48,8 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done ("compare", "send", "verify", "install"), how much is done, and of how much."""
 
 
-def _quiet(_what: str, _done: int, _total: int) -> None:
-    pass
+def quiet(_what: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def deploy(
     *,
     found: Survey | None = None,
     verify: bool = True,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
     clock: Clock = monotonic,
 ) -> Deployment:
     """Bring the board to `files`; it must be in raw REPL, and is left there.

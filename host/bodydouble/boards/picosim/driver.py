@@ -1,0 +1,87 @@
+"""The `pico-sim` board: an emulated Pico is started, and then used as a real one on a serial port is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bodydouble.boards.building.store import built
+from bodydouble.boards.picosim.emulator import PicoSim, unique_id
+from bodydouble.boards.picosim.errors import NoImageError, NoNodeError
+from bodydouble.boards.picosim.node import find_node
+from bodydouble.boards.serial_board import open_serial
+from bodydouble.boards.uf2 import Image, read_image
+from bodydouble.resources import cache_dir
+
+if TYPE_CHECKING:
+    from bodydouble.boards.board import Board
+    from bodydouble.boards.inventory import BoardType
+    from bodydouble.boards.selector import Selector
+
+IMAGE = "BODYDOUBLE_PICO_IMAGE"
+CLOCK = "emulated cycles"
+
+
+def open_board(kind: BoardType, selector: Selector, *, tier: str | None, heap_bytes: int | None) -> Board:
+    """The driver: WHICH is the instance's name, from which its unique id and its flash's file follow."""
+    name = selector.instance
+    sim = start_sim(kind, name)
+    try:
+        board = open_serial(kind, sim.port, tier=tier, heap_bytes=heap_bytes, power=SimPower(sim))
+    except BaseException:
+        sim.close()
+        raise
+    board.info["name"] = name
+    board.info["clock"] = CLOCK
+    return board
+
+
+def start_sim(kind: BoardType, name: str) -> PicoSim:
+    """Power the emulated Pico `name`; its flash is kept between runs."""
+    return PicoSim.start(name, find_image(kind), flash_path(name))
+
+
+def flash_path(name: str) -> Path:
+    """The file that is the flash of the emulated Pico of this name."""
+    return cache_dir() / "pico-sim" / f"{name}.flash"
+
+
+def find_image(kind: BoardType) -> Image:
+    """The MicroPython image that it runs: the one that BODYDOUBLE_PICO_IMAGE names, else the one in the cache."""
+    if named := os.environ.get(IMAGE):
+        return read_image(Path(named), kind)
+    found = built("pico")
+    if found is None:
+        raise NoImageError(
+            "there is no MicroPython image for the emulated Pico",
+            hint=f"bodydouble boards build pico, or set {IMAGE} to one",
+        )
+    return read_image(found.program, kind)
+
+
+def obstacle() -> str:
+    """What keeps the board from running here, with the cure; "" where nothing does."""
+    try:
+        find_node()
+    except NoNodeError as error:
+        return str(error)
+    return ""
+
+
+class SimPower:
+    """An emulated board ends with its user."""
+
+    def __init__(self, sim: PicoSim) -> None:
+        self._sim = sim
+
+    def cut(self) -> None:
+        """As a pulled plug."""
+        self._sim.close()
+
+    def release(self) -> None:
+        """End the emulator."""
+        self._sim.close()
+
+
+__all__ = ["CLOCK", "SimPower", "find_image", "flash_path", "obstacle", "open_board", "start_sim", "unique_id"]
