@@ -14,6 +14,7 @@ def test_every_folder_of_the_package_is_there() -> None:
     assert (resources.firmware_dir() / "main.py").is_file()
     assert (resources.boards_dir() / "unix.toml").is_file()
     assert (resources.demo_dir() / "truth.json").is_file()
+    assert (resources.models_dir() / "vad.tflite").is_file()
 
 
 def test_a_cache_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ LAG_FRAMES = DELAY_FRAMES + 2 * STEP_FRAMES
 
 def cached_examples(split: str, count: int, seed: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Features and the labels of steps of `count` scenes, cached until a script that makes them changes."""
-    names = ("voices", "noise", "features", "texts", "command_data", "labels", "vad_data")
+    names = ("voices", "kokoro", "noise", "features", "texts", "command_data", "labels", "vad_data")
     sources = b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in names)
     key = hashlib.sha256(sources + f"{split} {count} {seed} {SCENE_S}".encode()).hexdigest()[:16]
     kept = cache_dir() / "training" / f"vad-{split}-{key}.npz"

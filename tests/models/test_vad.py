@@ -149,6 +149,15 @@ def test_scenes_follow_from_the_seed(without_silero, monkeypatch, tmp_path):
     assert all(scene.speech.size == scene.pcm.size // BLOCK for scene in first)
 
 
+@pytest.mark.parametrize(("split", "count", "digest"), [("train", 2749, "40ee108a"), ("validation", 460, "d6cc1c67")])
+def test_who_says_what_is_what_the_model_learned_from(split, count, digest):
+    script = Script(split, manifest()["seed"])
+    lines = [*script.sentences, *script.words, *script.wake_words, *itertools.chain(*script.commands)]
+    said = repr([(line.text, line.voice.label) for line in lines])
+    assert len(lines) == count
+    assert hashlib.sha256(said.encode()).hexdigest().startswith(digest)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in vad_data.KINDS if kind != "babble"])
 def test_noise_has_unit_power_and_follows_from_the_seed(kind):
     made, again = (vad_data.background(kind, 20000, np.random.default_rng(8)) for _ in range(2))
