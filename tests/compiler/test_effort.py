@@ -61,7 +61,7 @@ def _ours(blob: bytes) -> list[str]:
 
 
 def test_every_record_counts_as_the_board_counts_it() -> None:
-    plans = _plans(40)
+    plans = _plans(24)
     sent = b"".join(struct.pack("<I", len(blob)) + blob for blob in plans)
     theirs = run_micropython(_COUNTS, heap="64M", stdin=sent).decode().split("\n")[:-1]
     ours = [line for blob in plans for line in _ours(blob)]
