@@ -11,10 +11,11 @@ FAILED_BOOTS = 3
 TIDY_BYTES = 4096
 
 
-def start(tier=None, healthy=None):
+def start(tier=None, clock_hz=0, watchdog_ms=0, healthy=None):
     """Run the firmware until the host ends it or wants the board without it; on this kernel tier where one is named.
 
-    `healthy` is called once the loop runs. Ctrl-C ends it, too, while there is no session.
+    `clock_hz` sets the processor's clock and `watchdog_ms` a watchdog, where the port has them. `healthy` is called
+    once the loop runs. Ctrl-C ends it, too, while there is no session.
     """
     gc.threshold(TIDY_BYTES)
     from coproc import port  # noqa: PLC0415  # not before the loader has done its duty
@@ -26,6 +27,7 @@ def start(tier=None, healthy=None):
     code = 0
     try:
         app = App(current, pick(current.TIERS, tier or current.forced_tier()))
+        current.configure(clock_hz, watchdog_ms)
         gc.threshold(-1)
         app.step()
         if healthy:
@@ -34,7 +36,7 @@ def start(tier=None, healthy=None):
     except (EOFError, Attention):
         pass  # the host has closed the stream, or asks for the REPL
     finally:
-        current.attached(False)
+        current.release()
     current.exit(code)
 
 

@@ -105,6 +105,7 @@ class App:
             if self.state == ENDING:
                 self._finish()
             wait_ms = 0 if not self.state and self.task and self.task.step() else _IDLE_MS
+        self.port.feed()
         started = self._ticks()
         if self.gate.pump():
             self._utterance_out()

@@ -10,9 +10,21 @@ from mp_link_kit import frame, hello, tiers
 from coproc.link import Attention, Link
 
 
+class Dog:
+    def __init__(self, timeout):
+        self.timeout = timeout
+        self.fed = 0
+
+    def feed(self):
+        self.fed += 1
+
+
 class Machine:
     PWRON_RESET = 1
     WDT_RESET = 3
+    WDT = Dog
+    mem32 = {}  # noqa: RUF012  the only one
+    clock_hz = 125000000
 
     class Pin:
         OUT = 1
@@ -23,8 +35,18 @@ class Machine:
         def value(self, on):
             self.lit = on
 
+    def freq(self, hz=0):
+        self.clock_hz = hz or self.clock_hz
+        return self.clock_hz
 
-sys.modules["machine"] = Machine
+    def reset_cause(self):
+        return self.WDT_RESET
+
+    def unique_id(self):
+        return b"\x01\xfe"
+
+
+machine = sys.modules["machine"] = Machine()
 from coproc.port import rp2  # noqa: E402  # its machine had to be there first
 
 
@@ -89,6 +111,20 @@ with open(sys.argv[1]) as file:
     vectors = json.load(file)
 encoded = [bytes([int(v["encoded"][i : i + 2], 16) for i in range(0, len(v["encoded"]), 2)]) for v in vectors["good"]]
 ATTENTION = bytes([int(vectors["attention"][i : i + 2], 16) for i in range(0, len(vectors["attention"]), 2)])
+
+# What `info` tells; another clock; a watchdog that lives as long as the loop.
+facts = rp2.facts()
+assert facts["clock_hz"] == 125000000 and facts["reset_cause"] == "watchdog" and facts["unique_id"] == "01fe"
+assert 0 < facts["storage_free"] <= facts["storage_bytes"]
+rp2.configure(0, 0)
+rp2.feed()
+assert machine.clock_hz == 125000000 and not rp2._dog and not machine.mem32
+rp2.configure(200000000, 8000)
+rp2.feed()
+assert machine.clock_hz == 200000000 and rp2._dog.timeout == 8000 and rp2._dog.fed == 1
+rp2.led(True)
+rp2.release()
+assert machine.mem32 == {0x4005B000: 1 << 30} and not rp2._dog and rp2._led.lit == 0
 
 # Whole frames, one or many at once, delimiters between: every byte comes, none is waited for.
 random.seed(1)

@@ -5,6 +5,7 @@
 # the stream reads along with the frames: it follows their COBS blocks and lengths, and asks for no more bytes than
 # the frame that has begun is sure to have. Where a frame stops half way (a host that died), it waits for the rest;
 # any frame is over after MAX_ENCODED delimiters.
+import os
 import select
 import sys
 from array import array
@@ -35,7 +36,13 @@ _TAKEN = const(4)  # its bytes so far on the wire
 
 _RESETS = {machine.PWRON_RESET: "power", machine.WDT_RESET: "watchdog"}
 
+# The watchdog's control register, as the chips' data sheets have it; writing to its alias clears bits.
+_WATCHDOG = 0x400D8000 if "RP2350" in sys.implementation._machine else 0x40058000
+_CLEAR = const(0x3000)
+_ENABLE_BIT = const(30)
+
 _led = machine.Pin("LED", machine.Pin.OUT)
+_dog = None
 
 ticks_ns = time_ns
 
@@ -55,19 +62,45 @@ def led(on):
     _led.value(on)
 
 
+def configure(clock_hz, watchdog_ms):
+    """Another clock; a watchdog that resets the board when feed() is not called for so long. 0 leaves as it is."""
+    global _dog
+    if clock_hz:
+        machine.freq(clock_hz)
+    if watchdog_ms:
+        _dog = machine.WDT(timeout=watchdog_ms)
+
+
+def feed():
+    """The loop is alive."""
+    if _dog:
+        _dog.feed()
+
+
 def facts():
     """What `info` tells of this machine."""
+    storage = os.statvfs("/")
     return {
         "clock_hz": machine.freq(),
         "reset_cause": _RESETS.get(machine.reset_cause(), "other"),
         "unique_id": machine.unique_id().hex(),
+        "storage_bytes": storage[1] * storage[2],
+        "storage_free": storage[1] * storage[3],
     }
 
 
-def exit(code):  # noqa: A001  # what every port calls it
-    """Gives the REPL back, with Ctrl-C."""
+def release():
+    """The loop has ended: Ctrl-C is back, the watchdog is off."""
+    global _dog
     attached(False)
     led(0)
+    if _dog:
+        machine.mem32[_WATCHDOG + _CLEAR] = 1 << _ENABLE_BIT  # MicroPython has no call for that
+        _dog = None
+
+
+def exit(code):  # noqa: A001  # what every port calls it
+    """Returns: the REPL is there."""
 
 
 @micropython.viper

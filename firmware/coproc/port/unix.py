@@ -1,4 +1,4 @@
-# The unix port: standard input (non-blocking) and standard output (blocking) carry the link, standard error the
+# The unix port: standard input (blocking or not) and standard output (blocking) carry the link, standard error the
 # tracebacks. What is printed to standard output would only look like noise to the link.
 import select
 import sys
@@ -35,6 +35,18 @@ def led(on):
     """There is none."""
 
 
+def configure(clock_hz, watchdog_ms):
+    """Neither is for a process to choose."""
+
+
+def feed():
+    """There is no watchdog."""
+
+
+def release():
+    """The loop has ended: nothing is to be given back."""
+
+
 def facts():
     """What `info` tells of this machine beyond what every port has."""
     return {}
@@ -56,6 +68,10 @@ class Stream:
 
     def readinto(self, buf):
         """Reads what is there, up to len(buf) bytes; 0 where nothing is. EOFError: the host has closed."""
+        for _ in self._readable.ipoll(0):  # an input that blocks, as of ssh, would stop everything
+            break
+        else:
+            return 0
         count = self._source.readinto(buf)
         if count is None:
             return 0
