@@ -1,4 +1,4 @@
-# The unix port: standard input (blocking or not) and standard output (blocking) carry the link, standard error the
+# The unix port: standard input (non-blocking) and standard output (blocking) carry the link, standard error the
 # tracebacks. What is printed to standard output would only look like noise to the link.
 import select
 import sys
@@ -68,10 +68,6 @@ class Stream:
 
     def readinto(self, buf):
         """Reads what is there, up to len(buf) bytes; 0 where nothing is. EOFError: the host has closed."""
-        for _ in self._readable.ipoll(0):  # an input that blocks, as of ssh, would stop everything
-            break
-        else:
-            return 0
         count = self._source.readinto(buf)
         if count is None:
             return 0
