@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import lru_cache
 
 import pytest
 
@@ -14,9 +15,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("hardware"):
         pytest.skip("connect a Raspberry Pi Pico running MicroPython by USB")
+    if item.get_closest_marker("pico_image") and (lacking := no_pico()):
+        pytest.skip(lacking)
     missing = [tool for tool in ("flite", "espeak-ng") if not shutil.which(tool)]
     if item.get_closest_marker("speech") and missing:
         pytest.skip(f"install {' and '.join(missing)}: apt-get install flite espeak-ng")
+
+
+@lru_cache(maxsize=1)
+def no_pico() -> str:
+    """What an emulated Pico lacks here: node, or a MicroPython image."""
+    from bodydouble.boards.inventory import board_type
+    from bodydouble.boards.picosim.driver import find_image, obstacle
+    from bodydouble.errors import BodydoubleError
+
+    try:
+        find_image(board_type("pico-sim"))
+    except BodydoubleError as error:
+        return str(error)
+    return obstacle()
 
 
 @pytest.fixture
