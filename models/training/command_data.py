@@ -16,10 +16,9 @@ from multiprocessing import get_context
 import numpy as np
 import numpy.typing as npt
 
-from models.training import noise
+from models.training import noise, vocabulary
 from models.training.features import features
 from models.training.texts import SENTENCES, WAKE_WORDS, WORDS
-from models.training.vocabulary import near, phrases
 from models.training.voices import ALL_ENGINES, ENGINES, RATE_HZ, Samples, Voice, speak, speakers, warp
 
 COMMANDS = (
@@ -89,7 +88,8 @@ class Script:
         self.near: list[Line] = []
         self.phrases: list[Line] = []
         if set(engines) == set(ALL_ENGINES):
-            alike, made = near(COMMANDS, split), phrases(COMMANDS, split, PHRASES[split], seed)
+            alike = vocabulary.near(COMMANDS, split)
+            made = vocabulary.phrases(COMMANDS, split, PHRASES[split], seed)
             self.near = _told(alike, people, _QUICK, seed) + _told(alike[::4], people, _BEST, seed)
             self.phrases = _told(made, people, _QUICK, seed) + _told(made[::5], people, _BEST, seed)
 
@@ -145,7 +145,8 @@ def make_scene(script: Script, seconds: float, rng: np.random.Generator) -> Scen
     at = int(rng.uniform(0.4, 1.2) * RATE_HZ)
     ratio, follows = float(np.exp(rng.uniform(np.log(0.86), np.log(1.16)))), False
     while not quiet:
-        groups = (script.wake_words, script.words, script.near, script.phrases, script.sentences)
+        near, phrases = script.near or script.words, script.phrases or script.sentences
+        groups = (script.wake_words, script.words, near, phrases, script.sentences)
         if follows or rng.random() < 0.42:
             line = _pick(script.commands[int(rng.integers(len(COMMANDS)))], rng)
         else:

@@ -41,8 +41,9 @@ def clip(said: Samples, label: int, kind: str, snr_db: float, rng: np.random.Gen
     speech = np.concatenate([np.zeros(RATE_HZ * 3 // 2, np.float32), said, np.zeros(RATE_HZ, np.float32)])
     if room:
         speech = noise.reverberate(speech, noise.impulse_response(0.4, 3.0, rng))
-    talk = [speak("I would rather not say anything about it.", voice) for voice in speakers("test", ("espeak-ng",))]
-    mixed = noise.mix(speech, noise.noise(kind, speech.size, rng, talk), snr_db)
+    murmurers = speakers("test", ("espeak-ng",)) if kind == "babble" else []
+    murmur = [speak("I would rather not say anything about it.", voice) for voice in murmurers]
+    mixed = noise.mix(speech, noise.noise(kind, speech.size, rng, murmur), snr_db)
     return Scene(noise.to_pcm(mixed * np.float32(0.5)), (Spoken(label, 1.5, 1.5 + said.size / RATE_HZ),))
 
 

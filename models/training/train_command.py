@@ -194,8 +194,8 @@ def main() -> None:
     """Train, tune, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scenes", type=int, default=3000, help="of 12 s, to train on")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--scenes", type=int, default=2100, help="of 12 s, to train on")
+    parser.add_argument("--epochs", type=int, default=26)
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder for command.tflite and command.json")
     given = parser.parse_args()
     model = train(given.seed, given.scenes, given.epochs)

@@ -58,9 +58,13 @@ def _distance(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     return row[-1]
 
 
-@lru_cache(maxsize=4)
 def near(commands: tuple[str, ...], split: str) -> tuple[str, ...]:
     """Words of `split` that sound almost like one of `commands`, but neither the same nor the same with an ending."""
+    return tuple(word for word in _alike(commands) if split_of(word) == split and word not in commands)
+
+
+@lru_cache(maxsize=1)
+def _alike(commands: tuple[str, ...]) -> tuple[str, ...]:
     known = dict(reversed(_dictionary()))
     words: dict[str, None] = {}
     for command in commands:
@@ -74,7 +78,7 @@ def near(commands: tuple[str, ...], split: str) -> tuple[str, ...]:
             if 0 < far <= allowed and not inflected:
                 found.append((far, place, word))
         words.update(dict.fromkeys(word for _, _, word in sorted(found)[:PER_COMMAND]))
-    return tuple(word for word in words if split_of(word) == split and word not in commands)
+    return tuple(words)
 
 
 @lru_cache(maxsize=4)
