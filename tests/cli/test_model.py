@@ -132,6 +132,16 @@ def test_bench() -> None:
     assert "conv_2d" in done.err
 
 
+def test_bench_beside_projected_silicon() -> None:
+    done = run("model", "bench", "alexa", "--silicon", "ethos-u55-128", "--silicon", "neuroncore-v1", "--json", "-")
+    (found,) = strict(done.out)["models"]
+    assert [(one["name"], one["clock"]) for one in found["silicon"]] == [
+        ("ethos-u55-128", "projected"), ("neuroncore-v1", "projected")
+    ]  # fmt: skip
+    assert all(one["board_us"] == found["us"] and one["us"] > 0 and one["sources"] for one in found["silicon"])
+    assert "projected, never measured" in done.err and "ethos-u55-128" in done.err
+
+
 def test_profile(tmp_path: Path) -> None:
     done = run("model", "profile", "alexa", "--output", tmp_path / "t.perfetto-trace", "--json", "-")
     found = strict(done.out)
@@ -143,6 +153,10 @@ def test_profile(tmp_path: Path) -> None:
     ("arguments", "line"),
     [
         (["info", "nobody"], "bodydouble: no model is called 'nobody' ("),
+        (
+            ["bench", "alexa", "--silicon", "m4"],
+            "bodydouble: no silicon 'm4' (known: ethos-u55-128, ethos-u65-256, neuroncore-v1)",
+        ),
         (["info", "gone.tflite"], "bodydouble: gone.tflite: no such model file (give the path of a .tflite file)"),
         (
             ["run", "alexa", "--input", "gone.npy"],

@@ -144,6 +144,12 @@ def compare(names: tuple[str, ...], json_path: str | None, **given: Any) -> int:
 @click.argument("names", nargs=-1, required=True, metavar="MODEL...")
 @board_options
 @input_options
+@option(
+    "--silicon",
+    multiple=True,
+    metavar="NAME",
+    help="Project, at best, the time on the silicon that the board stands in for: boards/silicon/NAME.toml.",
+)
 @json_option
 def bench(names: tuple[str, ...], json_path: str | None, **given: Any) -> None:
     """Time a model on a board, record by record, and beside other runtimes on this machine.
@@ -153,9 +159,11 @@ def bench(names: tuple[str, ...], json_path: str | None, **given: Any) -> None:
     with Report(json_path, session=False) as report:
         from bodydouble.session.model.library import find_model  # noqa: PLC0415 - imports the compiler
         from bodydouble.session.model.measure import facts, measure, others  # noqa: PLC0415
-        from bodydouble.views.models import timing_table  # noqa: PLC0415
+        from bodydouble.session.model.silicon import find_silicon, project, work  # noqa: PLC0415
+        from bodydouble.views.models import silicon_table, timing_table  # noqa: PLC0415
 
         out = console(json_path)
+        silicon = [find_silicon(name) for name in given["silicon"]]
         found: list[dict[str, Any]] = []
         report.to_json = lambda: to_text({"models": found})
         for file in [find_model(name) for name in names]:
@@ -163,9 +171,15 @@ def bench(names: tuple[str, ...], json_path: str | None, **given: Any) -> None:
                 inputs = _inputs(opened, {**given, "count": min(given["count"], 20)}).arrays
                 opened.run(inputs)
                 timing = measure(opened)
-                beside = others(file.read(), inputs)
+                data = file.read()
+                beside = others(data, inputs)
                 found.append(facts(opened, timing, beside))
                 out.print(timing_table(opened, timing, beside))
+                if silicon:
+                    done = work(data, opened.plan, str(file.path))
+                    projected = [project(chip, done) for chip in silicon]
+                    found[-1]["silicon"] = [one.facts(timing.us) for one in projected]
+                    out.print(silicon_table(projected, timing.us))
 
 
 @click.command(short_help="Write a trace of one inference, for Perfetto.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bodydouble.session.model.library import ModelFile
     from bodydouble.session.model.measure import Timing
     from bodydouble.session.model.runner import BoardModel, BoardRun
+    from bodydouble.session.model.silicon import Projection
 
 CLASSES_SHOWN = 5
 NAME_SHOWN = 18
@@ -195,6 +196,17 @@ def timing_table(model: BoardModel, timed: Timing, beside: dict[str, float]) -> 
             others.add_row(name, Text(_time(other_us), justify="right"), ratio)
         lines += [Text("beside it, on this machine (host clock, from Python):", "dim"), others]
     return Group(*lines)
+
+
+def silicon_table(projected: Sequence[Projection], board_us: float) -> RenderableType:
+    """What the model would take on other chips, and what holds each back; projected, as it says."""
+    table = Table.grid(padding=(0, 2))
+    for one in projected:
+        bound = max(one.bound_us, key=lambda name: one.bound_us[name])
+        share = one.bound_us[bound] / one.us if one.us else 1.0
+        ratio = f"the board takes {board_us / one.us:,.3g} times that" if one.us else ""
+        table.add_row(one.silicon.name, Text(_time(one.us), justify="right"), f"{share:.0%} of it {bound}", ratio)
+    return Group(Text("projected, never measured: at best, by a roofline", "dim"), table)
 
 
 def _time(us: float) -> str:

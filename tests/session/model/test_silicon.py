@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bodydouble.compiler.plan import compile_model
@@ -54,6 +54,7 @@ def test_what_is_not_published_is_left_out(tmp_path: Path) -> None:
     assert project(silicon, [Work("CONV_2D", 7, 10**9, 10**9)]).us == pytest.approx(7)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), max_size=5))
 def test_no_projection_beats_the_peak(parts: list[tuple[int, int, int]]) -> None:
     silicon = find_silicon("ethos-u55-128")
