@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -15,7 +16,8 @@ import pytest
 
 from bodydouble import boards
 from bodydouble.boards import Selector, board_type
-from bodydouble.boards.discovery import Device, resolve
+from bodydouble.boards.discovery import Device, Surroundings, resolve
+from bodydouble.boards.drives import Drive
 from bodydouble.boards.errors import FlashError, NoDriverError, NoReplError, NoReplyError
 from bodydouble.boards.flash import FlashReport, digest_code, digest_of, flash
 from bodydouble.boards.flash_usb import DriveLoader, UsbTarget
@@ -124,8 +126,8 @@ def put(
 ) -> tuple[FlashReport, UsbTarget, list[str]]:
     target = UsbTarget(
         device or resolve(PICO, Selector("pico"), pico.desk.here, bootsel=True),
-        here=pico.desk.here,
         **{
+            "here": pico.desk.here,
             "bootloader": pico.bootloader,
             "touched": pico.touch,
             "run": pico.run,
@@ -173,6 +175,37 @@ def test_a_board_that_waits_already(pico: Pico) -> None:
     report, target, _ = put(pico)
     assert report.verified == "hashed by the board"
     assert pico.events == ["run /dev/ttyACM7"]
+    assert target.device.serial == SERIAL
+
+
+def test_where_usb_ports_are_not_known_the_new_drive_is_ours(pico: Pico, tmp_path: Path) -> None:
+    # As on Windows and macOS: another board waits already, and another one runs MicroPython.
+    folders = [tmp_path / "E", tmp_path / "F"]
+    for folder in folders:
+        folder.mkdir()
+    drives, ports = [Drive("RPI-RP2", folders[0])], [micropython("COM3", SERIAL), micropython("COM4", "E6FF")]
+    here = Surroundings(ports=lambda: ports, drives=lambda: list(drives), sysfs=tmp_path / "no")
+
+    def sleep(seconds: float) -> None:
+        if (folders[1] / "firmware.uf2").exists():
+            drives[1:], ports[1:] = [], [micropython("COM9", SERIAL), ports[-1]]
+        else:
+            drives[1:], ports[:] = [Drive("RPI-RP2", folders[1])], ports[-1:]
+
+    device = resolve(PICO, Selector("pico", SERIAL), here)
+    report, target, _ = put(
+        pico, device=device, here=here, sleep=sleep, run=lambda port, code: digest_of(MICROPYTHON)
+    )
+    assert report.verified
+    assert not (folders[0] / "firmware.uf2").exists()
+    assert target.device.serial == SERIAL
+
+    # And one that waited already comes back as the board that was not there before.
+    shutil.rmtree(folders[1])
+    folders[1].mkdir()
+    drives[:], ports[:] = [Drive("RPI-RP2", folders[1])], [micropython("COM4", "E6FF")]
+    device = resolve(PICO, Selector("pico", str(folders[1])), here, bootsel=True)
+    _, target, _ = put(pico, device=device, here=here, sleep=sleep, run=lambda port, code: digest_of(MICROPYTHON))
     assert target.device.serial == SERIAL
 
 

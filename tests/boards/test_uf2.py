@@ -105,6 +105,7 @@ def _torn(data: bytes, at: int, new: bytes) -> bytes:
             "does not fit the pico's flash of 2,097,152 bytes at 0x10000000: it goes from 0x20000",
         ),
         (whole(base=BASE + (2 << 20) - 512), "does not fit the pico's flash"),
+        (whole(2, base=BASE + (2 << 20) - 256), "does not fit the pico's flash"),
         (whole(base=BASE + 4096), "would not start: nothing is at the flash's beginning"),
         (b"PK\3\4 whatever", r"image\.uf2 is no UF2 file \(name a \.uf2 file, or a \.bin"),
         (b"", r"image\.uf2 is no UF2 file"),
