@@ -44,12 +44,20 @@ class FakePico:
         self._process: subprocess.Popen[bytes] | None = None
         self.on()
 
-    def on(self) -> None:
-        """Boot."""
+    def on(self, *options: str) -> None:
+        """Boot; with the option "rescue" without boot.py and main.py."""
         _prepare(self._slave)
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _ON_TERMINAL, *_absolute(micropython_command()), str(SCRIPT), str(self._flash)],
+            [
+                sys.executable,
+                "-c",
+                _ON_TERMINAL,
+                *_absolute(micropython_command()),
+                str(SCRIPT),
+                str(self._flash),
+                *options,
+            ],
             stdin=self._slave,
             stdout=self._slave,
             stderr=subprocess.DEVNULL,

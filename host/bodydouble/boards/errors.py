@@ -95,3 +95,7 @@ class BoardCodeError(FirmwareError):
 
 class DeployError(FirmwareError):
     """The firmware could not be put on the board."""
+
+
+class PortHeldError(BoardError):
+    """Another process has the board's port open and does not let go."""

@@ -3,7 +3,7 @@
 # the terminal makes Ctrl-C a signal, as a Pico's interrupt handler does: at any moment, whatever stands in the input.
 # It also makes \n a \r\n.
 #
-#     micropython fake_pico.py FLASH_FILE
+#     micropython fake_pico.py FLASH_FILE [rescue]
 import os
 import sys
 import termios
@@ -56,6 +56,25 @@ class Flash:
         return 0
 
 
+class Reset(BaseException):
+    pass
+
+
+class Machine:
+    # What a board's machine module has and a test needs.
+    def reset(self):
+        raise Reset
+
+    def deafen(self):
+        # As kbd_intr(-1) does on a board.
+        interruptible(False)
+
+
+class Rp2:
+    def Flash(self):
+        return flash
+
+
 def mount(path):
     flash = Flash(path)
     try:
@@ -72,6 +91,8 @@ def mount(path):
 def fresh():
     for name in list(sys.modules):
         del sys.modules[name]
+    sys.modules["machine"] = Machine()
+    sys.modules["rp2"] = Rp2()
     sys.path[:] = ["", "/lib"]
     return {"__name__": "__main__", "flash": flash}
 
@@ -132,6 +153,8 @@ def run(source, names):
         interruptible(True)
         exec(code, names)
         interruptible(False)
+    except Reset:
+        raise
     except BaseException as error:
         failure = error
     interruptible(False)
@@ -201,6 +224,8 @@ def boot():
             interruptible(True)
             exec(code, fresh())
             interruptible(False)
+        except Reset:
+            raise
         except BaseException as error:
             failure = error
         interruptible(False)
@@ -208,13 +233,22 @@ def boot():
             sys.print_exception(failure, sys.stdout)
 
 
-path = sys.argv[1]
-flash = mount(path)
-boot()
-here = Repl()
-here.prompt()
+def run_board():
+    interruptible(False)
+    if "rescue" not in sys.argv:
+        boot()
+    here = Repl()
+    here.prompt()
+    while True:
+        try:
+            here.serve()
+        except KeyboardInterrupt:  # the second of two, that came when nothing ran any more
+            interruptible(False)
+
+
+flash = mount(sys.argv[1])
 while True:
     try:
-        here.serve()
-    except KeyboardInterrupt:  # the second of two, that came when nothing ran any more
-        interruptible(False)
+        run_board()
+    except Reset:
+        say(b"\n")
