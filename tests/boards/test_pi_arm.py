@@ -62,7 +62,6 @@ def test_every_tier_runs_there(arm: None, tier: str) -> None:
         assert "clock_hz" not in info
         assert info["clock"] == "the host's, under emulation"
         assert info["emulator"]
-    assert board.returncode == 0
 
 
 @pytest.mark.micropython32

@@ -29,9 +29,9 @@ def doctor(json_path: str | None) -> int:
     for finding in diagnose():
         findings.append(finding)
         mark, style = MARKS[finding.state]
-        out.print(Text(f"{mark} ", style) + Text(f"{finding.name:<13}", "bold") + Text(finding.detail))
+        out.print(Text(f"{mark} ", style) + Text(f"{finding.name:<15}", "bold") + Text(finding.detail))
         if finding.cure:
-            out.print(Text(f"{'':15}→ {finding.cure}", "cyan"))
+            out.print(Text(f"{'':17}→ {finding.cure}", "cyan"))
     healthy = all(finding.state != "missing" for finding in findings)
     write_json(
         json_path, json.dumps({"schema": 1, "healthy": healthy, "findings": [asdict(f) for f in findings]}, indent=1)

@@ -7,28 +7,13 @@ import importlib.util
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from bodydouble import __version__, resources
 from bodydouble.errors import BodydoubleError
+from bodydouble.session.finding import Finding
 from bodydouble.session.words import find_words
 
-State = Literal["ok", "missing", "optional"]
 _CACHE_CURE = "set BODYDOUBLE_CACHE to another folder"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked for, what was found, and the cure where something is missing.
-
-    `optional` means that it is missing and only some feature needs it.
-    """
-
-    name: str
-    state: State
-    detail: str
-    cure: str = ""
 
 
 def diagnose() -> Iterator[Finding]:
@@ -36,7 +21,8 @@ def diagnose() -> Iterator[Finding]:
     yield Finding("bodydouble", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
     for name, check in _CHECKS:
         try:
-            yield check()
+            found = check()
+            yield from [found] if isinstance(found, Finding) else found
         except BodydoubleError as error:
             yield Finding(name, "missing", error.message, error.hint)
         except OSError as error:
@@ -56,16 +42,10 @@ def _cache() -> Finding:
     return Finding("cache", "ok", str(path))
 
 
-def _board() -> Finding:
-    from bodydouble.boards import open_board  # noqa: PLC0415 - starts a process
+def _boards() -> Iterator[Finding]:
+    from bodydouble.session.board_checks import check_boards  # noqa: PLC0415 - starts processes, looks at USB
 
-    with open_board("unix") as board:
-        info = board.info
-    detail = f"MicroPython {info['micropython']} on {info['machine']}, {info['heap_free']:,} bytes free"
-    if info["tier"] == "bytecode":
-        cure = "use a MicroPython with a native emitter (x86-64 or ARM); bytecode is right but slow"
-        return Finding("unix board", "optional", f"{detail}; no native emitter: bytecode tier", cure)
-    return Finding("unix board", "ok", f"{detail}; {info['tier']} tier")
+    return check_boards()
 
 
 def _precompiler() -> Finding:
@@ -113,11 +93,11 @@ def _tool(name: str, purpose: str) -> Finding:
     return Finding(name, "ok", path)
 
 
-_CHECKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
+_CHECKS: tuple[tuple[str, Callable[[], Finding | Iterator[Finding]]], ...] = (
     ("package data", _package_data),
     ("cache", _cache),
     ("mpy-cross", _precompiler),
-    ("unix board", _board),
+    ("boards", _boards),
     ("wake words", _words),
     ("speech", lambda: _package("speech", "pocketsphinx", "speech recognition")),
     ("intents", lambda: _package("intents", "home-assistant-intents", "the simulated cloud's understanding")),
