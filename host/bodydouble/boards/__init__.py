@@ -53,14 +53,14 @@ def open_board(name: str = "unix", *, tier: str | None = None, heap_bytes: int |
     """
     selector = Selector.parse(name)
     kind = board_type(selector.type)
-    open_one: Callable[..., Board] = _driver(kind).open_board
+    open_one: Callable[..., Board] = driver_of(kind).open_board
     return open_one(kind, selector, tier=tier, heap_bytes=heap_bytes)
 
 
 def obstacle(kind: BoardType) -> str:
     """What keeps an emulated board of this type from running here, with the cure; "" where nothing does."""
     try:
-        said: str = _driver(kind).obstacle()
+        said: str = driver_of(kind).obstacle()
     except NoDriverError as error:
         return str(error)
     return said
@@ -77,13 +77,14 @@ def flash_target(
         from bodydouble.boards.flash_usb import usb_target  # noqa: PLC0415 - only when a board is flashed
 
         return usb_target(kind, selector, via=via, purpose=purpose)
-    made: Callable[..., AbstractContextManager[Target]] | None = getattr(_driver(kind), "flash_target", None)
+    made: Callable[..., AbstractContextManager[Target]] | None = getattr(driver_of(kind), "flash_target", None)
     if made is None:
         raise NoDriverError(f"this version cannot flash a {kind.type} board", hint="flash a board on a USB port")
     return made(kind, selector, purpose=purpose)
 
 
-def _driver(kind: BoardType) -> Any:
+def driver_of(kind: BoardType) -> Any:
+    """The module that drives boards of this type. NoDriverError where there is none."""
     name = _DRIVERS.get(kind.driver)
     if name is None or not _exists(name):
         raise NoDriverError(f"this version cannot open a {kind.type} board yet", hint="use --board unix")

@@ -99,3 +99,7 @@ class DeployError(FirmwareError):
 
 class PortHeldError(BoardError):
     """Another process has the board's port open and does not let go."""
+
+
+class PowerError(BoardError):
+    """The board's power could not be switched."""

@@ -16,6 +16,10 @@ COMMANDS = {
     "info": ("bodydouble.cli.boards", "info"),
     "setup": ("bodydouble.cli.boards", "setup"),
     "flash": ("bodydouble.cli.boards_flash", "flash"),
+    "deploy": ("bodydouble.cli.boards_deploy", "deploy"),
+    "reset": ("bodydouble.cli.boards_deploy", "reset"),
+    "repl": ("bodydouble.cli.boards_deploy", "repl"),
+    "recover": ("bodydouble.cli.boards_recover", "recover"),
     "build": ("bodydouble.cli.boards_build", "build"),
     "forget": ("bodydouble.cli.boards", "forget"),
 }

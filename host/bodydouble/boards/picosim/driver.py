@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodydouble.boards.building.store import built
-from bodydouble.boards.picosim.emulator import PicoSim, unique_id
+from bodydouble.boards.flash_sim import SimTarget
+from bodydouble.boards.picosim.emulator import PicoSim
 from bodydouble.boards.picosim.errors import NoImageError, NoNodeError
 from bodydouble.boards.picosim.node import find_node
 from bodydouble.boards.serial_board import open_serial
@@ -60,6 +64,70 @@ def find_image(kind: BoardType) -> Image:
     return read_image(found.program, kind)
 
 
+@contextmanager
+def reach(kind: BoardType, selector: Selector, *, purpose: str) -> Iterator[SimReached]:  # noqa: ARG001 - all drivers' signature
+    """The emulated Pico of this name, for something other than running the firmware."""
+    with start_sim(kind, selector.instance) as sim:
+        yield SimReached(kind, sim)
+
+
+@contextmanager
+def flash_target(kind: BoardType, selector: Selector, *, purpose: str) -> Iterator[SimTarget]:
+    """The emulated Pico of this name, to be flashed."""
+    with reach(kind, selector, purpose=purpose) as reached:
+        yield reached.target()
+
+
+@dataclass
+class SimReached:
+    """An emulated Pico that runs: its plug can be pulled, and its button held."""
+
+    kind: BoardType
+    sim: PicoSim
+
+    @property
+    def where(self) -> str:
+        """Its name, in words."""
+        return f"the emulated Pico {self.sim.name}"
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.sim.name
+
+    @property
+    def power(self) -> SimPlug:
+        """Its plug."""
+        return SimPlug(self.sim)
+
+    def port(self) -> str | None:
+        """Its serial port, while it has one."""
+        return self.sim.port if self.sim.attached else None
+
+    def target(self) -> SimTarget:
+        """Its REPL, or its button."""
+        return SimTarget(self.sim)
+
+    def image(self) -> Image:
+        """What it was started with."""
+        return find_image(self.kind)
+
+
+class SimPlug:
+    """Pulls the plug of an emulated Pico, and puts it back."""
+
+    def __init__(self, sim: PicoSim) -> None:
+        self._sim = sim
+
+    def off(self) -> None:
+        """Cut its power."""
+        self._sim.control("power", on=False)
+
+    def on(self) -> None:
+        """Give it back."""
+        self._sim.control("power", on=True)
+
+
 def obstacle() -> str:
     """What keeps the board from running here, with the cure; "" where nothing does."""
     try:
@@ -82,6 +150,3 @@ class SimPower:
     def release(self) -> None:
         """End the emulator."""
         self._sim.close()
-
-
-__all__ = ["CLOCK", "SimPower", "find_image", "flash_path", "obstacle", "open_board", "start_sim", "unique_id"]
