@@ -121,7 +121,6 @@ export function compile(entry, core, memory) {
     return (limit) => {
       ${used.map((number) => `let r${number} = R[${number}] | 0;`).join(' ')}
       let n = core.N ? -1 : 0, z = core.Z ? 0 : 1, c = core.C ? 1 : 0, v = core.V ? -1 : 0;
-      if (n < 0 && z === 0) { n = -1; }
       let t = 0, x = 0, y = 0, q = 0, p = 0, e = 0, b = ${places.get(entry)};
       run: for (;;) switch (b) {
         ${body}

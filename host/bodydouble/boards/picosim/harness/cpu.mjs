@@ -4,13 +4,14 @@
 // registers, is interpreted by rp2040js (errata.mjs).
 
 import { compile } from './compiler.mjs';
-import { step } from './errata.mjs';
+import { step, takeExceptions } from './errata.mjs';
 import { LINE_SHIFT, Memory } from './memory.mjs';
 import { FLASH_BASE, FLASH_BYTES, RAM_BASE, RAM_BYTES } from './registers.mjs';
 
 const HOT = 30; // entries before code is compiled
 const NEVER = 255; // in place of a count: not to be compiled
-const MOST_REMADE = 20; // times that code at one place is compiled again after it was overwritten
+const MOST_REMADE = 20; // times in a row that code at one place is compiled again after a short life
+const SHORT_CYCLES = 1e6;
 const LONGEST_CYCLES = 12500; // of compiled code between two looks at the clock
 
 const FLASH_PLACES = FLASH_BYTES >> 1;
@@ -23,11 +24,12 @@ function placeOf(pc) {
 }
 
 export class Cpu {
-  constructor(machine, compiling) {
+  constructor(machine, compiling, hot = HOT) {
     this.machine = machine;
     this.core = machine.core;
     this.clock = machine.chip.clock;
     this.compiling = compiling;
+    this.hot = hot;
     this.cycles = 0;
     this.extra = 0;
     this.compiled = 0;
@@ -67,7 +69,8 @@ export class Cpu {
       if (piece.low >= high || piece.high <= low) continue;
       this.pieces.delete(piece);
       this.code[piece.place] = null;
-      const times = (this.remade.get(piece.place) ?? 0) + 1;
+      const short = this.cycles - piece.born < SHORT_CYCLES;
+      const times = short ? (this.remade.get(piece.place) ?? 0) + 1 : 0;
       this.remade.set(piece.place, times);
       this.heat[piece.place] = times > MOST_REMADE ? NEVER : 0;
       this.mark(piece, -1);
@@ -87,14 +90,14 @@ export class Cpu {
     if (place < 0) return null;
     const code = this.code[place];
     if (code !== null || this.heat[place] === NEVER) return code;
-    return ++this.heat[place] < HOT ? null : this.make(pc, place);
+    return ++this.heat[place] < this.hot ? null : this.make(pc, place);
   }
 
   make(pc, place) {
     const made = compile(pc, this.core, this.memory);
     this.heat[place] = NEVER;
     if (!made) return null;
-    const piece = { place, low: made.low, high: made.high };
+    const piece = { place, low: made.low, high: made.high, born: this.cycles };
     this.mark(piece, 1);
     this.pieces.add(piece);
     this.code[place] = made.run;
@@ -114,8 +117,8 @@ export class Cpu {
   runCompiled() {
     const { core, clock } = this;
     const r = core.registers;
-    if (core.interruptsUpdated && core.checkForInterrupts()) core.waiting = false;
-    let code = this.find(r[15] & ~1);
+    takeExceptions(core);
+    let code = this.find(r[15]);
     if (code === null) return false;
     const nanosPerCycle = 1e9 / this.machine.chip.clkSys;
     const alarm = clock.nextAlarm;
@@ -127,7 +130,7 @@ export class Cpu {
       if (cycles === 0) break;
       left -= cycles;
       if (core.interruptsUpdated) break; // an exception has ended
-      code = this.find(r[15] & ~1);
+      code = this.find(r[15]);
     } while (code !== null);
     const spent = first - left;
     this.pass(spent, nanosPerCycle);

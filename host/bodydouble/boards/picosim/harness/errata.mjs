@@ -2,7 +2,7 @@
 //
 // Flags: ADCS and SBCS lose V where the operand and the carry together pass 2^31; shifts by a register set C for an
 // amount of zero, where it must stay, and LSLS also for one above 32. Cycles: PUSH and POP do not count LR and PC.
-// SEV does not set the event that WFE waits for.
+// SEV does not set the event that WFE waits for. An exception's handler starts at an odd address.
 
 const LSLS = 0x4080; // register forms of the group 010000
 const LSRS = 0x40c0;
@@ -69,10 +69,18 @@ const whole = {
     ),
 };
 
+/** Enter the handler of what is pending, if it may interrupt what runs. */
+export function takeExceptions(core) {
+  while (core.interruptsUpdated && core.checkForInterrupts()) {
+    core.waiting = false;
+    core.PC &= ~1;
+  }
+}
+
 /** One instruction, as `core.executeInstruction()`, which does all that is not named above; returns its cycles. */
 export function step(core) {
-  if (core.interruptsUpdated && core.checkForInterrupts()) core.waiting = false;
-  const op = core.readUint16(core.PC & ~1); // odd after an exception's entry
+  takeExceptions(core);
+  const op = core.readUint16(core.PC);
   const compute = op >>> 10 === 0x10 ? whole[op & 0xffc0] : undefined;
   if (compute) {
     const r = core.registers;
