@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bodydouble.session.model.outputs import port_text, real
+from bodydouble.views.summary import board_clock
 
 if TYPE_CHECKING:
     from bodydouble.session.model.compare import Comparison, Verdict
@@ -91,12 +92,13 @@ def run_summary(
     """
     table = _facts()
     count = len(done.outputs[0])
+    clock = board_clock(model.board)
     table.add_row("board", _board(model))
     if count > 1:
-        spread = f"{_time(done.us_mean)} per inference ({_time(done.us_min)} to {_time(done.us_max)}, board clock)"
+        spread = f"{_time(done.us_mean)} per inference ({_time(done.us_min)} to {_time(done.us_max)}, {clock})"
         table.add_row("time", f"{count:,} inferences, {spread}")
     else:
-        table.add_row("time", f"1 inference, {_time(done.us_max)} (board clock)")
+        table.add_row("time", f"1 inference, {_time(done.us_max)} ({clock})")
     for values, info in zip(done.outputs, model.plan.outputs, strict=True):
         numbers = real(values, info).reshape(count, -1)
         low, high = numbers.min(), numbers.max()
@@ -171,7 +173,9 @@ def _said(one: Comparison) -> str:
 def timing_table(model: BoardModel, timed: Timing, beside: dict[str, float]) -> RenderableType:
     """Record by record, then the whole, then other runtimes."""
     table = Table(
-        title=Text(f"{model.plan.name} on {_board(model)}, board clock"), title_justify="left", box=box.SIMPLE
+        title=Text(f"{model.plan.name} on {_board(model)}, {board_clock(model.board)}"),
+        title_justify="left",
+        box=box.SIMPLE,
     )
     for column in ("record", "of tensor"):
         table.add_column(column, no_wrap=True)
