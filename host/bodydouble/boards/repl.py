@@ -74,7 +74,7 @@ class Repl:
             except NoReplError:
                 if self._clock() >= until:
                     raise NoReplError(
-                        f"the board did not answer Ctrl-C within {timeout_s:g} s", hint="bodydouble boards recover"
+                        f"the board did not answer Ctrl-C within {timeout_s:.2g} s", hint="bodydouble boards recover"
                     ) from None
                 patience_s *= 2
                 interrupt = bytes(MAX_ENCODED) + INTERRUPT  # the firmware may wait for the rest of a frame

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bodydouble.boards.board import Board
 from bodydouble.boards.deploy import Deployment, Progress, board_files, deploy, quiet, survey
 from bodydouble.boards.errors import BoardGoneError, FirmwareStoppedError, NoReplError, TierError
-from bodydouble.boards.firmware import Build, build_firmware
+from bodydouble.boards.firmware import build_firmware
 from bodydouble.boards.micropythons import OLDEST
 from bodydouble.boards.repl import Repl
 from bodydouble.errors import InputError
@@ -95,8 +95,12 @@ def open_serial(
     try:
         repl = Repl(stream)
         repl.attend(ATTEND_S)
-        build, done, found = _provide(repl, verify, progress)
+        found = survey(repl, hashes=verify)
         _check(kind, found, tier)
+        build = build_firmware(found.target)
+        done = deploy(repl, board_files(build), build.sha256, found=found, verify=verify, progress=progress)
+        # A fresh interpreter: without the modules of an older firmware, or what we have just left on the heap.
+        repl.soft_reset()
         repl.start(f"import main\nmain.start({tier!r})\n")
         stream.watch(repl.rest())
         machine = SerialMachine(stream, port, power)
@@ -106,15 +110,6 @@ def open_serial(
         stream.close()
         raise
     return board
-
-
-def _provide(repl: Repl, verify: bool, progress: Progress) -> tuple[Build, Deployment, Survey]:
-    found = survey(repl, hashes=verify)
-    build = build_firmware(found.target)
-    done = deploy(repl, board_files(build), build.sha256, found=found, verify=verify, progress=progress)
-    # A fresh interpreter: without the modules of an older firmware, and without what we have just left on the heap.
-    repl.soft_reset()
-    return build, done, found
 
 
 def _check(kind: BoardType, found: Survey, tier: str | None) -> None:
@@ -134,7 +129,7 @@ class FirmwareStream:
     def __init__(self, inner: ByteStream) -> None:
         self._inner = inner
         self._first = b""
-        self._watching = False
+        self._watching = self._over = False
         self._noise = bytearray()
         self.log = bytearray()
         self.traceback = ""
@@ -150,6 +145,8 @@ class FirmwareStream:
 
     def read(self, max_bytes: int) -> bytes:
         """What has arrived; StreamClosedError where the port is gone or the firmware has ended."""
+        if self._over:
+            raise StreamClosedError("the firmware has ended")
         data, self._first = self._first or self._inner.read(max_bytes), b""
         if self._watching and data:
             self._look(data)
@@ -163,9 +160,9 @@ class FirmwareStream:
         self._noise += data.rpartition(b"\0")[2]
         del self._noise[:-KEPT]
         # Only what stands alone is the REPL's word: in a frame, whose header is no text, the same bytes are data.
-        if data.endswith(b"\x04>") and (ended := _ENDED.fullmatch(self._noise)):
+        if self._noise.endswith(b"\x04>") and (ended := _ENDED.fullmatch(self._noise)):
             self.traceback = ended[1].decode(errors="replace").strip()
-            raise StreamClosedError("the firmware has ended")
+            self._over = True
 
     def write(self, data: bytes) -> int:
         """Write what goes at once; returns how many bytes did."""
