@@ -187,6 +187,7 @@ def test_where_usb_ports_are_not_known_the_new_drive_is_ours(pico: Pico, tmp_pat
     here = Surroundings(ports=lambda: ports, drives=lambda: list(drives), sysfs=tmp_path / "no")
 
     def sleep(seconds: float) -> None:
+        pico.now += seconds
         if (folders[1] / "firmware.uf2").exists():
             drives[1:], ports[1:] = [], [micropython("COM9", SERIAL), ports[-1]]
         else:
