@@ -17,6 +17,7 @@ def start(tier=None, clock_hz=0, watchdog_ms=0, healthy=None):
     `clock_hz` sets the processor's clock and `watchdog_ms` a watchdog, where the port has them. `healthy` is called
     once the loop runs. Ctrl-C ends it, too, while there is no session.
     """
+    gc.collect()  # what an earlier run left
     gc.threshold(TIDY_BYTES)
     from coproc import port  # noqa: PLC0415  # not before the loader has done its duty
     from coproc.app import App  # noqa: PLC0415

@@ -13,7 +13,11 @@ SIZE = const(16000)  # samples
 
 class Ring:
     def __init__(self, kernels):
-        self.samples = array("h", bytes(2 * SIZE))
+        # Grown block by block: made of as many bytes, it would leave a hole of its own size in the heap.
+        block = bytes(2 * HOP)
+        self.samples = array("h", block)
+        for _ in range(BLOCKS - 1):
+            self.samples.extend(block)
         self._write = kernels.write
         self._read = kernels.read
         self.reset()
