@@ -31,7 +31,7 @@ function generator(seed) {
 /** Halfwords that the interpreter has no meaning for, or that would stop the core for good. */
 function unwanted(op) {
   const group = op >>> 8;
-  return op >>> 11 >= 0x1d || group === 0xbe || group === 0xde || (group === 0xbf && op !== 0xbf00) || op >>> 8 === 0xb8;
+  return op >>> 11 >= 0x1d || [0xb8, 0xbe, 0xde].includes(group) || (group === 0xbf && op !== 0xbf00);
 }
 
 function instruction(random) {
@@ -118,7 +118,8 @@ function load({ chip, core, clock, cpu, rung }, seed) {
 
 function leftBehind({ core, cpu, clock, rung, chip }) {
   const { N, Z, C, V, PM, IPSR } = core;
-  const state = { registers: [...core.registers], N, Z, C, V, PM, IPSR, cycles: core.cycles, nanos: clock.nanos, rung };
+  const { nanos } = clock;
+  const state = { registers: [...core.registers], N, Z, C, V, PM, IPSR, cycles: core.cycles, nanos, rung };
   let sum = 0;
   for (const word of new Uint32Array(chip.sram.buffer)) sum = (Math.imul(sum, 31) + word) | 0;
   return JSON.stringify({ ...state, charged: cpu.cycles, sum });

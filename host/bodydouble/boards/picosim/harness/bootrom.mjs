@@ -171,7 +171,8 @@ export function installBootRom(machine) {
     rom.setUint8(start - 2, list.length); // pico-sdk reads the size there
     list.forEach((answer, index) => rom.setUint32(start + 4 * index, stub(answer), true));
   }
-  Object.entries({ SF: FLOAT_TABLE, SD: DOUBLE_TABLE, CR: COPYRIGHT, GR: GIT_REVISION }).forEach(([name, value], index) => {
+  const data = { SF: FLOAT_TABLE, SD: DOUBLE_TABLE, CR: COPYRIGHT, GR: GIT_REVISION };
+  Object.entries(data).forEach(([name, value], index) => {
     rom.setUint16(DATA_TABLE + 4 * index, code(name), true);
     rom.setUint16(DATA_TABLE + 4 * index + 2, value, true);
   });

@@ -130,10 +130,10 @@ export function compile(entry, core, memory) {
       if (e === 0) R[15] = p; else core.BXWritePC(p >>> 0);
       return q;
     };`;
-  const names = ['core', 'R', 'M8', 'M8S', 'M16', 'M16S', 'M32', 'F8', 'F8S', 'F16', 'F16S', 'F32', 'LINES'];
-  const { ram8, ram8s, ram16, ram16s, ram32, flash8, flash8s, flash16, flash16s, flash32, lines } = memory;
+  const names = ['core', 'R', 'M8', 'M8S', 'M16', 'M16S', 'M32', 'F8', 'F8S', 'F16', 'F16S', 'F32', 'U8', 'LINES'];
+  const { ram8, ram8s, ram16, ram16s, ram32, flash8, flash8s, flash16, flash16s, flash32, usb8, lines } = memory;
   const run = new Function(...names, code)(
-    core, core.registers, ram8, ram8s, ram16, ram16s, ram32, flash8, flash8s, flash16, flash16s, flash32, lines,
+    core, core.registers, ram8, ram8s, ram16, ram16s, ram32, flash8, flash8s, flash16, flash16s, flash32, usb8, lines,
   ); // prettier-ignore
   return { run, low: source.low, high: source.high };
 }

@@ -1,8 +1,17 @@
 // Stands in for the second core, which is not emulated: it comes out of its reset and then never answers.
 
-import { FIFO_ST_RDY, FIFO_ST_VLD, PSM, PSM_FRCE_OFF, PSM_PROC1, SIO_FIFO_RD, SIO_FIFO_ST, SIO_FIFO_WR } from './registers.mjs';
+import {
+  FIFO_ST_RDY,
+  FIFO_ST_VLD,
+  PSM,
+  PSM_FRCE_OFF,
+  PSM_PROC1,
+  SIO_FIFO_RD,
+  SIO_FIFO_ST,
+  SIO_FIFO_WR,
+} from './registers.mjs';
 
-/** Watches the mailbox between the cores; `onStart` is called once when the firmware wants core 1 to run something. */
+/** Watches the mailbox between the cores; `onStart` is called once, when the firmware wants core 1 to run. */
 export function standInForCore1(chip, onStart) {
   const { sio } = chip;
   const psm = chip.peripherals[PSM];

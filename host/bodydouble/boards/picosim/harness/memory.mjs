@@ -1,6 +1,6 @@
 // The chip's memory as typed arrays of every width, and which of it compiled code was made from.
 
-import { FLASH_BASE, RAM_BASE, RAM_BYTES } from './registers.mjs';
+import { FLASH_BASE, RAM_BASE, RAM_BYTES, USB_MEMORY_BASE, USB_PLAIN_BYTES, USB_PLAIN_START } from './registers.mjs';
 
 export const LINE_SHIFT = 4; // 16 bytes: a block of MicroPython's heap, which may hold code beside data
 
@@ -20,6 +20,7 @@ export class Memory {
     this.flash16 = new Uint16Array(chip.flash.buffer);
     this.flash16s = new Int16Array(chip.flash.buffer);
     this.flash32 = new Int32Array(chip.flash.buffer);
+    this.usb8 = chip.usbDPRAM;
     /** One counter per line of RAM: how many pieces of compiled code were made from it. */
     this.lines = new Uint8Array(RAM_BYTES >> LINE_SHIFT);
     this.quicken(chip, onCodeWritten);
@@ -60,6 +61,11 @@ export class Memory {
     };
     chip.writeUint32 = watched(write32, { array: ram32, mask: 3, shift: 2 });
     chip.writeUint16 = watched(write16, { array: ram16, mask: 1, shift: 1 });
-    chip.writeUint8 = watched(write8, { array: ram8, mask: 0, shift: 0 });
+    const writeByte = watched(write8, { array: ram8, mask: 0, shift: 0 });
+    chip.writeUint8 = (address, value) => {
+      const at = (address - USB_MEMORY_BASE) >>> 0;
+      if (at - USB_PLAIN_START >>> 0 < USB_PLAIN_BYTES) chip.usbDPRAM[at] = value;
+      else writeByte(address, value);
+    };
   }
 }

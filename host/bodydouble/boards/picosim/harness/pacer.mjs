@@ -1,7 +1,7 @@
 // The main loop: when the machine runs, and when the process sleeps.
 //
-// `wall`: emulated time never passes the wall clock, and catches up with it whenever the firmware is idle. `emulated`:
-// it runs as fast as it can and jumps over idle spans, so that nothing depends on the speed of the computer.
+// `wall`: emulated time never passes the wall clock, and catches up with it whenever the firmware is idle.
+// `emulated`: it runs as fast as it can and jumps over idle spans, so that nothing depends on the computer's speed.
 
 const SLICE_MS = 2; // between two looks at the ports
 const CHUNK_NANOS = 100e3; // between two looks at the wall clock

@@ -56,7 +56,8 @@ export class Pins {
 
   /** One entry per pin: whether the board drives it, and the level on it. */
   state() {
-    return this.chip ? this.chip.gpio.map((pin) => ({ out: pin.outputEnable, level: Number(pin.rawInputValue) })) : [];
+    const pins = this.chip?.gpio ?? [];
+    return pins.map((pin) => ({ out: pin.outputEnable, level: Number(pin.rawInputValue) }));
   }
 
   get led() {

@@ -3,6 +3,8 @@
 
 import net from 'node:net';
 
+import { InputGate } from './input_gate.mjs';
+
 const HEADER_BYTES = 3; // kind, length
 const CHUNK_BYTES = 1 << 15;
 const INPUT_LIMIT = 1 << 16;
@@ -45,8 +47,8 @@ class Bridge {
 
 /** Events: `onWake()` when a program did something that the machine should see. */
 export class Ports {
-  /** `bridgeFd` null: no pseudo-terminal here. */
-  constructor(usb, { bridgeFd }) {
+  /** `bridgeFd` null: no pseudo-terminal here. `isIdle`, on the emulated clock: whether the machine waits. */
+  constructor(usb, { bridgeFd, isIdle = null }) {
     this.usb = usb;
     this.attached = false;
     this.terminalOpen = null; // the baud rate
@@ -55,6 +57,13 @@ export class Ports {
     this.outgoing = [];
     this.onWake = () => {};
     this.onPath = () => {};
+    const deliver = (bytes) => {
+      this.usb.write(bytes);
+      this.throttle();
+      this.onWake();
+    };
+    this.gate = isIdle && new InputGate(deliver, isIdle);
+    this.deliver = deliver;
     usb.onData = (bytes) => this.outgoing.push(bytes);
     usb.backlog = () => this.backlog();
     this.bridge =
@@ -83,6 +92,7 @@ export class Ports {
     if (!on) {
       this.client?.destroy();
       this.client = null;
+      this.gate?.clear();
       this.terminalOpen = null;
       this.path = null;
       this.usb.setOpen(null);
@@ -94,10 +104,11 @@ export class Ports {
     if (kind === PATH) {
       this.path = content.toString();
       this.onPath();
-    } else if (!this.attached) return;
-    else if (kind === DATA) this.input(content);
-    else if (kind === OPENED || kind === CLOSED) this.lineChanged(kind === OPENED, content.readUInt32BE(0));
-    this.onWake();
+    } else if (this.attached && kind === DATA) this.input(content);
+    else if (this.attached && (kind === OPENED || kind === CLOSED)) {
+      this.lineChanged(kind === OPENED, content.readUInt32BE(0));
+      this.onWake();
+    }
   }
 
   lineChanged(opened, baud) {
@@ -115,10 +126,7 @@ export class Ports {
     this.client?.destroy();
     this.client = socket;
     socket.setNoDelay(true);
-    socket.on('data', (data) => {
-      this.input(data);
-      this.onWake();
-    });
+    socket.on('data', (data) => this.input(data));
     socket.on('drain', () => this.onWake());
     socket.on('error', () => {});
     socket.on('close', () => {
@@ -132,8 +140,8 @@ export class Ports {
   }
 
   input(data) {
-    this.usb.write(data);
-    this.throttle();
+    if (this.gate) this.gate.push(data);
+    else this.deliver(data);
   }
 
   /** A program that writes faster than the board reads is made to wait. */
@@ -159,7 +167,9 @@ export class Ports {
     this.outgoing = [];
     this.client?.write(data);
     if (this.bridge && this.terminalOpen !== null) {
-      for (let at = 0; at < data.length; at += CHUNK_BYTES) this.bridge.send(DATA, data.subarray(at, at + CHUNK_BYTES));
+      for (let at = 0; at < data.length; at += CHUNK_BYTES) {
+        this.bridge.send(DATA, data.subarray(at, at + CHUNK_BYTES));
+      }
     }
   }
 }

@@ -6,6 +6,10 @@ export const FLASH_BYTES = 2 << 20; // the Pico's W25Q16JV
 export const RAM_BASE = 0x20000000;
 export const RAM_BYTES = 264 << 10;
 
+export const USB_MEMORY_BASE = 0x50100000; // 4.1.3.4
+export const USB_PLAIN_START = 0x100; // before it are control words
+export const USB_PLAIN_BYTES = 0x1000 - USB_PLAIN_START;
+
 // Keys of rp2040js's table of peripherals: bits 31..14 of their base addresses.
 export const SSI = 0x18000; // 4.10
 export const PSM = 0x40010; // 2.13

@@ -3,7 +3,7 @@
 // n is negative where N is set, z zero where Z is, c 1 or 0, v negative where V is. `t`, `x` and `y` are scratch.
 // An access that is not plain RAM or flash is left to the interpreter: the code stops before it (`leave`).
 
-import { FLASH_BASE, RAM_BASE, RAM_BYTES } from './registers.mjs';
+import { FLASH_BASE, RAM_BASE, RAM_BYTES, USB_MEMORY_BASE, USB_PLAIN_BYTES, USB_PLAIN_START } from './registers.mjs';
 
 const RAM_WORDS = RAM_BYTES >> 2;
 const RAM_HALVES = RAM_BYTES >> 1;
@@ -53,8 +53,9 @@ const shiftByRegister = (kind, d, m) =>
 function shiftByConstant(kind, d, m, amount) {
   const a = reg(m);
   if (kind === 0) return (amount ? `c = (${a} >>> ${32 - amount}) & 1; ` : '') + logic(d, `${a} << ${amount}`);
-  if (kind === 1) return `c = (${a} >>> ${(amount || 32) - 1}) & 1; ${logic(d, amount ? `${a} >>> ${amount} | 0` : '0')}`;
-  return `c = (${a} >> ${(amount || 32) - 1}) & 1; ${logic(d, `${a} >> ${Math.min(amount || 32, 31)}`)}`;
+  const carry = `c = (${a} >> ${(amount || 32) - 1}) & 1;`;
+  if (kind === 1) return `${carry} ${logic(d, amount ? `${a} >>> ${amount} | 0` : '0')}`;
+  return `${carry} ${logic(d, `${a} >> ${Math.min(amount || 32, 31)}`)}`;
 }
 
 /** The sixteen of the group 010000; tst, cmp and cmn store nothing. */
@@ -77,19 +78,27 @@ const ALU = [
   (d, m) => logic(d, `~${reg(m)}`),
 ];
 
+/** How the offset x into RAM becomes an index that an unaligned one pushes out of range, and what that indexes. */
 const ACCESS = {
-  word: { place: '(x >>> 2) | (x << 30)', count: RAM_WORDS, line: 'x >> 2', mask: 3, shift: 2, ram: 'M32', flash: 'F32' },
-  half: { place: '(x >>> 1) | (x << 31)', count: RAM_HALVES, line: 'x >> 3', mask: 1, shift: 1, ram: 'M16', flash: 'F16' },
-  byte: { place: 'x', count: RAM_BYTES, line: 'x >> 4', mask: 0, shift: 0, ram: 'M8', flash: 'F8' },
+  word: { place: '(x >>> 2) | (x << 30)', count: RAM_WORDS, line: 'x >> 2', shift: 2, ram: 'M32', flash: 'F32' },
+  half: { place: '(x >>> 1) | (x << 31)', count: RAM_HALVES, line: 'x >> 3', shift: 1, ram: 'M16', flash: 'F16' },
+  byte: { place: 'x', count: RAM_BYTES, line: 'x >> 4', shift: 0, ram: 'M8', flash: 'F8' },
 };
 
+/** Packets are copied byte by byte to and from the USB controller's memory. */
+function usbByte(size, access) {
+  if (size !== 'byte') return '';
+  return `else if ((t - ${USB_MEMORY_BASE + USB_PLAIN_START}) >>> 0 < ${USB_PLAIN_BYTES}) ${access}; `;
+}
+
 function load(d, address, size, leave, signed = '') {
-  const { place, count, mask, shift, ram, flash } = ACCESS[size];
-  const aligned = mask ? ` && (t & ${mask}) === 0` : '';
+  const { place, count, shift, ram, flash } = ACCESS[size];
+  const aligned = shift ? ` && (t & ${(1 << shift) - 1}) === 0` : '';
   return (
     `t = (${address}) | 0; x = (t - ${RAM_BASE}) | 0; ${place === 'x' ? '' : `x = ${place}; `}` +
     `if (x >>> 0 < ${count}) ${reg(d)} = ${ram}${signed}[x]; ` +
     `else if (t >>> 24 === ${FLASH_TOP}${aligned}) ${reg(d)} = ${flash}${signed}[(t & 0xffffff) >> ${shift}]; ` +
+    (signed ? '' : usbByte(size, `${reg(d)} = U8[t - ${USB_MEMORY_BASE}]`)) +
     `else { ${leave} }`
   );
 }
@@ -97,12 +106,14 @@ function load(d, address, size, leave, signed = '') {
 function store(d, address, size, leave) {
   const { place, count, line, ram } = ACCESS[size];
   return (
-    `x = (((${address}) | 0) - ${RAM_BASE}) | 0; ${place === 'x' ? '' : `x = ${place}; `}` +
-    `if (x >>> 0 < ${count} && LINES[${line}] === 0) ${ram}[x] = ${reg(d)}; else { ${leave} }`
+    `t = (${address}) | 0; x = (t - ${RAM_BASE}) | 0; ${place === 'x' ? '' : `x = ${place}; `}` +
+    `if (x >>> 0 < ${count} && LINES[${line}] === 0) ${ram}[x] = ${reg(d)}; ` +
+    usbByte(size, `U8[t - ${USB_MEMORY_BASE}] = ${reg(d)}`) +
+    `else { ${leave} }`
   );
 }
 
-/** Words `at` (a word index into RAM in x) on, for the registers of `list`; all inside RAM, or left. */
+/** Adjacent words from address `base` on for the variables of `list`; all of them inside RAM, or it is left. */
 function several(list, base, kind, leave) {
   const words = list.length;
   const begin = `t = (${base}) | 0; x = (t - ${RAM_BASE}) | 0; x = (x >>> 2) | (x << 30); `;
@@ -128,8 +139,8 @@ const registersOf = (mask) => [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => mask & (1
  *   cycles  what it takes
  *   size    in bytes
  *   code(leave)  what it does; `leave` is code that stops before it
- *   flow    absent: it goes on; 'goto' with `target`; 'if' with `condition` and `target`; 'jump' to `t`, or 'exchange'
- *           with `t`, which may be the end of an exception
+ *   flow    absent: it goes on; 'goto' with `target`; 'if' with `condition` and `target`; 'jump' to `t`; or
+ *           'exchange' with `t`, which may be the end of an exception
  */
 export function translate(address, op, op2, literal) {
   const one = (code, cycles = 1) => ({ cycles, size: 2, code: typeof code === 'string' ? () => code : code });
@@ -287,7 +298,8 @@ function miscellaneous(op, one) {
     case 0xbc: {
       const list = registersOf(op & 255);
       if (!list.length) return null;
-      return one((leave) => `${several(list, 'r13', 'load', leave)} r13 = (t + ${4 * list.length}) | 0;`, 1 + list.length);
+      const after = ` r13 = (t + ${4 * list.length}) | 0;`;
+      return one((leave) => several(list, 'r13', 'load', leave) + after, 1 + list.length);
     }
     case 0xbd: {
       const list = [...registersOf(op & 255), 'y'];

@@ -1,8 +1,8 @@
 // The USB cable: moves packets between the device's buffers and the host, each when a full-speed bus would carry it.
 //
 // rp2040js completes every transfer after 10 us whatever the bus could carry, and answers an idle OUT endpoint with
-// empty packets for ever. Here a packet takes its share of a 1 ms frame (19 of 64 bytes fit), and an endpoint that the
-// host has nothing for stays armed, as NAKs leave it on a real bus: an idle device sleeps.
+// empty packets for ever. Here a packet takes its share of a 1 ms frame (19 of 64 bytes fit), and an endpoint that
+// the host has nothing for stays armed, as NAKs leave it on a real bus: an idle device sleeps.
 
 const MAX_PACKET = 64;
 const PACKETS_PER_FRAME = 19;

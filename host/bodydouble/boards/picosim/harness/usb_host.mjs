@@ -21,8 +21,8 @@ const ADDRESS = 1;
 const RECEIVE_LIMIT = 1 << 16; // bytes from the device that wait for a slow reader before its endpoint is left alone
 
 /**
- * Events: `onAttach(identity)`, `onDetach()`, `onData(bytes)`. A port that nobody has opened is not read, as with a real
- * one: the device's data wait in it.
+ * Events: `onAttach(identity)`, `onDetach()`, `onData(bytes)`. A port that nobody has opened is not read, as with a
+ * real one: the device's data wait in it.
  */
 export class UsbHost {
   constructor({ paced }) {

@@ -1,4 +1,5 @@
-// Requests that a host sends when a CDC device is plugged in, and what it reads from the answers. (USB 2.0, 9.4; CDC PSTN 6.3)
+// Requests that a host sends when a CDC device is plugged in, and what it reads from the answers.
+// (USB 2.0, 9.4; CDC PSTN 1.2, 6.3)
 
 const IN = 0x80;
 const CLASS_TO_INTERFACE = 0x21;
