@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,13 @@ def read_probe(serial: str) -> Probe | None:
 def write_probe(probe: Probe) -> None:
     """Keep it, in place of an older one."""
     write_atomically(_path(probe.serial), json.dumps(asdict(probe), indent=1).encode())
+
+
+def note(serial: str, info: Mapping[str, Any]) -> None:
+    """Keep what the firmware said of itself (`Board.info`) with what the board said before."""
+    before = read_probe(serial) or Probe(serial)
+    said = {name: str(info[name]) for name in ("micropython", "unique_id", "firmware") if name in info}
+    write_probe(replace(before, **said, at=time.time()))
 
 
 def all_probes() -> list[Probe]:

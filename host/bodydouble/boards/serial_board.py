@@ -24,6 +24,7 @@ from bodydouble.link.stream import SerialStream
 if TYPE_CHECKING:
     from bodydouble.boards.deploy import Survey
     from bodydouble.boards.inventory import BoardType
+    from bodydouble.boards.locks import BoardLock
     from bodydouble.boards.selector import Selector
     from bodydouble.errors import BodydoubleError
     from bodydouble.link.stream import ByteStream
@@ -42,13 +43,16 @@ def open_board(kind: BoardType, selector: Selector, *, tier: str | None, heap_by
     """The driver of real boards: WHICH is a serial number, the beginning of one, or a port."""
     from bodydouble.boards.discovery import resolve  # noqa: PLC0415 - looks at USB
     from bodydouble.boards.locks import BoardLock  # noqa: PLC0415
+    from bodydouble.boards.probes import note  # noqa: PLC0415
 
     device = resolve(kind, selector)
     with ExitStack() as stack:
-        stack.enter_context(BoardLock(device.key, board=str(selector), purpose="run the firmware"))
-        board = open_serial(kind, device.port, tier=tier, heap_bytes=heap_bytes, power=_Cable(stack))
+        lock = stack.enter_context(BoardLock(device.key, board=str(selector), purpose="run the firmware"))
+        board = open_serial(kind, device.port, tier=tier, heap_bytes=heap_bytes, power=_Cable(lock))
         board.info["name"] = device.name
-        stack.pop_all()
+        if device.serial:
+            note(device.serial, board.info)
+        stack.pop_all()  # from here on the board's end gives it back
     return board
 
 
@@ -64,14 +68,14 @@ class Power(Protocol):
 
 class _Cable:
     # A real board goes on running: who used it gives it back.
-    def __init__(self, stack: ExitStack) -> None:
-        self._held = stack
+    def __init__(self, lock: BoardLock) -> None:
+        self._lock = lock
 
     def cut(self) -> None:
         pass
 
     def release(self) -> None:
-        self._held.pop_all().close()
+        self._lock.release()
 
 
 def open_serial(

@@ -66,8 +66,9 @@ def _plugged(one: Plugged) -> tuple[Text, ...]:
 
 
 def _said(probe: Probe) -> str:
+    machine = probe.machine or "its machine is not known"
     firmware = f", firmware {probe.firmware[:12]}" if probe.firmware else ""
-    return f"{probe.machine}, MicroPython {probe.micropython}{firmware} ({spoken(probe.age_s())} ago)"
+    return f"{machine}, MicroPython {probe.micropython}{firmware} ({spoken(probe.age_s())} ago)"
 
 
 def board_info(
