@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodydouble.boards.building.store import built
+from bodydouble.boards.errors import NoReplyError
 from bodydouble.boards.flash_sim import SimTarget
 from bodydouble.boards.picosim.emulator import PicoSim
 from bodydouble.boards.picosim.errors import NoImageError, NoNodeError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 IMAGE = "BODYDOUBLE_PICO_IMAGE"
 CLOCK = "emulated cycles"
+ATTACH_S = 10.0
 
 
 def open_board(kind: BoardType, selector: Selector, *, tier: str | None, heap_bytes: int | None) -> Board:
@@ -72,10 +74,17 @@ def reach(kind: BoardType, selector: Selector, *, purpose: str) -> Iterator[SimR
 
 
 @contextmanager
-def flash_target(kind: BoardType, selector: Selector, *, purpose: str) -> Iterator[SimTarget]:
-    """The emulated Pico of this name, to be flashed."""
-    with reach(kind, selector, purpose=purpose) as reached:
-        yield reached.target()
+def flash_target(kind: BoardType, selector: Selector, *, purpose: str) -> Iterator[SimTarget]:  # noqa: ARG001 - as above
+    """The emulated Pico of this name, to be flashed: its flash may hold anything, or nothing."""
+    try:
+        image = find_image(kind)  # as `start_sim`, which would else put it over what is flashed now
+    except NoImageError:
+        image = None
+    name = selector.instance
+    with PicoSim.start(name, image, flash_path(name), attach_s=None) as sim:
+        with suppress(NoReplyError):  # a program that shows no port: the button will do
+            sim.wait_attached(ATTACH_S)
+        yield SimTarget(sim)
 
 
 @dataclass
