@@ -41,7 +41,7 @@ class Patient:
         self.absent -= 1
         return "fake" if self.pico.alive and self.absent < 0 else None
 
-    def target(self) -> Patient | None:
+    def target(self, *, deaf: bool = False) -> Patient | None:
         return self if self.has_bootsel else None
 
     # --- a Target and its Loader
@@ -87,6 +87,7 @@ class Patient:
 @pytest.fixture
 def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
     monkeypatch.setattr("bodydouble.boards.recover.RAW_S", 2.0)
+    monkeypatch.setattr("bodydouble.boards.recover.VANISHING_S", 3.0)
     monkeypatch.setattr("bodydouble.boards.recover.PORT_S", 2.0)
     patient = Patient(tmp_path / "flash")
     yield patient

@@ -49,8 +49,8 @@ class Reached(Protocol):
     def port(self) -> str | None:
         """Its port as of now; None while it has none."""
 
-    def target(self) -> Target | None:
-        """What brings it into BOOTSEL mode; None where nothing can."""
+    def target(self, *, deaf: bool = False) -> Target | None:
+        """What brings it into BOOTSEL mode; None where nothing can. `deaf`: its REPL need not be asked."""
 
     def image(self) -> Image | None:
         """The MicroPython image that it should run, where that is known."""
@@ -105,6 +105,11 @@ def restart(reached: Reached, *, clock: Clock = monotonic, sleep: Callable[[floa
             )
         sleep(POLL_S)
     return clock() - began
+
+
+def deaf_bootloader(port: str) -> None:
+    """In place of asking the REPL of a board that is known not to answer."""
+    raise NoReplError(f"the board on {port} does not answer")
 
 
 # --- boards on USB, and ports that are no USB
@@ -171,15 +176,16 @@ class PluggedBoard:
                 return device.port
         return None
 
-    def target(self) -> Target | None:
+    def target(self, *, deaf: bool = False) -> Target | None:
         """By its REPL, a touch at 1200 baud, or because its button was held."""
         from bodydouble.boards.discovery import same_board  # noqa: PLC0415 - looks at USB
-        from bodydouble.boards.flash_usb import UsbTarget  # noqa: PLC0415
+        from bodydouble.boards.flash_usb import UsbTarget, repl_bootloader  # noqa: PLC0415
 
         if self.device.vid is None:
             return None
         now = [device for device in self.here.devices() if same_board(self.device, device, self.here)]
-        return UsbTarget(now[0] if now else self.device, here=self.here)
+        asked = deaf_bootloader if deaf else repl_bootloader
+        return UsbTarget(now[0] if now else self.device, here=self.here, bootloader=asked)
 
     def image(self) -> Image | None:
         """None: only its owner knows."""

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 Outcome = Literal["answered", "no answer", "skipped"]
 PORT_S = 20.0
 BURST_S = 1.5
-RAW_S = 8.0
+RAW_S = 4.0
+VANISHING_S = 12.0
+"""For a board that comes and goes: the longest time-out of its watchdog, and once more."""
 RESET_S = 12.0
 POWER_OFF_S = 2.0
 PROOF_S = 12.0
@@ -78,8 +80,8 @@ class Patient(Protocol):
     def port(self) -> str | None:
         """Its port as of now; None while it has none."""
 
-    def target(self) -> Target | None:
-        """What brings it into BOOTSEL mode and writes its flash; None where nothing can."""
+    def target(self, *, deaf: bool = False) -> Target | None:
+        """What brings it into BOOTSEL mode and writes its flash; None where nothing can. `deaf`: not by its REPL."""
 
 
 class Power(Protocol):
@@ -213,7 +215,8 @@ class _Ladder:
 
     def _attended(self, timeout_s: float) -> str:
         """Open the port, under whatever name, and come into the raw REPL before a watchdog bites."""
-        until = self._clock() + timeout_s
+        began = self._clock()
+        until = began + timeout_s
         while True:
             self._hang_up()
             try:
@@ -221,7 +224,9 @@ class _Ladder:
                 repl = Repl(self._stream, clock=self._clock)
                 repl.attend(max(0.5, min(until - self._clock(), 4.0)))
                 self._facts = json.loads(repl.exec(recover_code.CALM))
-            except _UNANSWERED:
+            except _UNANSWERED as error:
+                if isinstance(error, StreamClosedError) and timeout_s >= RAW_S:
+                    until = max(until, began + VANISHING_S)
                 if self._clock() >= until:
                     raise
                 self._sleep(POLL_S)
@@ -260,7 +265,7 @@ class _Ladder:
 
     def _rescue(self) -> str:
         """An image that runs neither boot.py nor main.py: whatever those do, the REPL is there."""
-        target = self._patient.target()
+        target = self._patient.target(deaf=self._repl is None)
         if target is None:
             raise _SkippedError("nothing here can bring it into BOOTSEL mode")
         if self._image is None:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from bodydouble.boards.building.store import built
 from bodydouble.boards.errors import NoReplyError
 from bodydouble.boards.flash_sim import SimTarget
+from bodydouble.boards.flash_usb import repl_bootloader
 from bodydouble.boards.picosim.emulator import PicoSim
 from bodydouble.boards.picosim.errors import NoImageError, NoNodeError
 from bodydouble.boards.picosim.node import find_node
+from bodydouble.boards.reach import deaf_bootloader
 from bodydouble.boards.serial_board import open_serial
 from bodydouble.boards.uf2 import Image, read_image
 from bodydouble.resources import cache_dir
@@ -113,9 +115,9 @@ class SimReached:
         """Its serial port, while it has one."""
         return self.sim.port if self.sim.attached else None
 
-    def target(self) -> SimTarget:
+    def target(self, *, deaf: bool = False) -> SimTarget:
         """Its REPL, or its button."""
-        return SimTarget(self.sim)
+        return SimTarget(self.sim, bootloader=deaf_bootloader if deaf else repl_bootloader)
 
     def image(self) -> Image:
         """What it was started with."""

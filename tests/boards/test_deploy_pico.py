@@ -1,0 +1,149 @@
+"""Deploys to an emulated Pico whose power fails at random steps of writing its flash: it always boots."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bodydouble.boards.deploy import deploy
+from bodydouble.boards.errors import DeployError, NoReplError
+from bodydouble.boards.inventory import board_type
+from bodydouble.boards.picosim import PicoSim
+from bodydouble.boards.picosim.driver import SimReached, find_image
+from bodydouble.boards.picosim.node import find_library
+from bodydouble.boards.reach import attention
+from bodydouble.boards.uf2 import Image
+from bodydouble.link.errors import StreamClosedError
+
+pytestmark = pytest.mark.pico_image
+
+POINTS, SOAK_POINTS = 1, 50
+ERASE_STEP_BYTES, PROGRAM_STEP_BYTES = 256, 64
+"""Of PicoSim's cut_power."""
+LOADER = (Path(__file__).resolve().parents[2] / "firmware" / "main.py").read_text()
+PARTS = 6
+
+# As little of a firmware as the loader can start. What it prints at boot nobody hears: it leaves a note.
+APP = """
+class App:
+    def __init__(self, port, tier):
+        pass
+    def step(self):
+        pass
+    def run(self):
+        versions = set()
+        for n in range({parts}):
+            versions.add(__import__("coproc.part%d" % n, None, None, ("x",)).VERSION)
+        with open("/booted", "w") as note:
+            note.write(" ".join(sorted(versions)))
+"""
+PORT = """
+import sys
+TIERS = ()
+def current():
+    return sys.modules[__name__]
+def forced_tier():
+    return None
+def attached(host):
+    pass
+def exit(code):
+    pass
+"""
+
+
+def firmware(version: str) -> dict[str, bytes]:
+    rng = random.Random(version)
+    texts = {
+        "/main.py": LOADER,
+        "/coproc/__init__.py": "",
+        "/coproc/app.py": APP.format(parts=PARTS),
+        "/coproc/port.py": PORT,
+        "/coproc/link.py": "class Attention(Exception):\n    pass\n",
+        "/coproc/tier.py": "def pick(tiers, forced):\n    pass\n",
+        **{
+            f"/coproc/part{n}.py": f"VERSION = {version!r}\n# {rng.randbytes(rng.randrange(2000)).hex()}\n"
+            for n in range(PARTS)
+        },
+    }
+    return {path: text.encode() for path, text in texts.items()}
+
+
+class Bench:
+    def __init__(self, sim: PicoSim) -> None:
+        self.sim = sim
+        self.reached = SimReached(board_type("pico-sim"), sim)
+
+    def deploy(self, version: str) -> None:
+        with attention(self.reached, 60.0) as repl:
+            deploy(repl, firmware(version), version)
+
+    def boot(self) -> str:
+        """Power on, from whatever state; what booted, by its own note."""
+        with attention(self.reached, 60.0) as repl:
+            repl.exec("import os\ntry: os.remove('/booted')\nexcept OSError: pass")
+        self.sim.control("power", on=False)
+        self.sim.wait_detached(30)
+        return self.on()
+
+    def on(self) -> str:
+        self.sim.control("power", on=True)
+        self.sim.wait_attached(120)
+        with attention(self.reached, 60.0) as repl:
+            return repl.exec("try: print(open('/booted').read())\nexcept OSError: print('nothing')").decode().strip()
+
+    def steps(self) -> int:
+        stats = self.sim.control("stats")
+        return int(stats["flash_erased"] / ERASE_STEP_BYTES + stats["flash_programmed"] / PROGRAM_STEP_BYTES)
+
+
+@contextmanager
+def powered(image: Image | None, flash: Path) -> Iterator[Bench]:
+    with PicoSim.start("deployed", image, flash, clock="emulated", paced=False, attach_s=120.0) as sim:
+        yield Bench(sim)
+
+
+@pytest.fixture(scope="module")
+def old_flash(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Before the tests' own cache is in force: the emulator need not be fetched for it again.
+    folder = next(folder for folder in find_library().parents if folder.name == "rp2040js")
+    shutil.copytree(folder, shared_cache / "rp2040js", dirs_exist_ok=True)
+    flash = tmp_path_factory.mktemp("old") / "flash"
+    with powered(find_image(board_type("pico-sim")), flash) as bench:
+        bench.deploy("old")
+        assert bench.boot() == "old"
+    return flash
+
+
+def test_power_that_fails_at_random_steps_leaves_a_board_that_boots(
+    old_flash: Path, tmp_path: Path, soak: bool
+) -> None:
+    flash = tmp_path / "flash"
+    shutil.copy(old_flash, flash)
+    with powered(None, flash) as bench:
+        before = bench.steps()
+        bench.deploy("new")
+        whole = bench.steps() - before
+        assert bench.boot() == "new"
+    assert whole > 500
+    rng = random.Random(50)
+    outcomes = set()
+    for _ in range(SOAK_POINTS if soak else POINTS):
+        shutil.copy(old_flash, flash)
+        with powered(None, flash) as bench:
+            with attention(bench.reached, 60.0) as repl:
+                repl.exec("import os\nos.remove('/booted')")
+            cut = rng.randrange(1, whole)
+            bench.sim.control("cut_power", steps=cut)
+            with pytest.raises((StreamClosedError, NoReplError, DeployError)):
+                bench.deploy("new")
+            booted = bench.on()
+            assert booted in ("old", "new"), f"cut after {cut} of {whole} steps: {booted}"
+            outcomes.add(booted)
+            bench.deploy("new")
+            assert bench.boot() == "new"
+    assert not soak or outcomes == {"old", "new"}
