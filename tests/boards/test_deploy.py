@@ -28,30 +28,22 @@ POINTS = 24
 SOAK_POINTS = 300
 PARTS = 7
 
-# As little of a firmware as the loader can start: it says which version it is, and that all of it is.
+# As little of a firmware as a loader can start: it says which version it is, and that all of it is.
 APP = """
-class App:
-    def __init__(self, port, tier):
-        pass
-    def step(self):
-        pass
-    def run(self):
-        versions = []
-        for name in {parts}:
-            versions.append(__import__("coproc." + name, None, None, ("x",)).VERSION)
-        print("booted", *sorted(set(versions)))
+VERSIONS = set()
+for name in {parts}:
+    VERSIONS.add(__import__("coproc." + name, None, None, ("x",)).VERSION)
+def run():
+    print("booted", *sorted(VERSIONS))
 """
-PORT = """
-import sys
-TIERS = ()
-def current():
-    return sys.modules[__name__]
-def forced_tier():
-    return None
-def attached(host):
-    pass
-def exit(code):
-    pass
+START = """
+def start(tier=None, healthy=None):
+    from coproc import app
+    healthy()
+    app.run()
+
+
+def boot():
 """
 
 
@@ -60,19 +52,16 @@ def firmware(version: str, parts: int = PARTS) -> dict[str, bytes]:
     names = [f"part{n}" for n in range(parts)]
     sources = {
         # Elsewhere than on a board the loader leaves the journal and the count of boots alone: this is one.
-        "/main.py": LOADER.replace('sys.platform in ("linux", "darwin")', "False"),
+        "/main.py": LOADER.replace('sys.platform in ("linux", "darwin")', "False").replace("def boot():\n", START),
         "/coproc/__init__.py": "",
         "/coproc/app.py": APP.format(parts=[f"nn.{name}" for name in names]),
-        "/coproc/port.py": PORT,
-        "/coproc/link.py": "class Attention(Exception):\n    pass\n",
-        "/coproc/tier.py": "def pick(tiers, forced):\n    pass\n",
         "/coproc/nn/__init__.py": "",
         **{
             f"/coproc/nn/{name}.py": f"VERSION = {version!r}\n# {rng.randbytes(rng.randrange(4000)).hex()}\n"
             for name in names
         },
     }
-    assert sources["/main.py"] != LOADER
+    assert sources["/main.py"].count("False") > LOADER.count("False") and START in sources["/main.py"]
     return {path: text.encode() for path, text in sources.items()}
 
 
@@ -178,11 +167,11 @@ def test_only_what_differs_is_sent(bench: Bench) -> None:
 def test_what_was_changed_on_the_board_is_noticed(bench: Bench) -> None:
     deploy(bench.repl(), firmware("new"), sha("new"))
     bench.repl().exec("f=open('/coproc/nn/part2.py','a');f.write('#');f.close()")
-    bench.repl().exec("f=open('/coproc/link.mpy','w');f.write('an older one');f.close()")
+    bench.repl().exec("f=open('/coproc/app.mpy','w');f.write('an older one');f.close()")
     assert not deploy(bench.repl(), firmware("new"), sha("new"), verify=False).changed  # the manifest is believed
     done = deploy(bench.repl(), firmware("new"), sha("new"))
     assert done.sent == ["/coproc/nn/part2.py"]
-    assert done.removed == ["/coproc/link.mpy"]
+    assert done.removed == ["/coproc/app.mpy"]
 
 
 def test_the_users_files_stay(bench: Bench) -> None:
@@ -250,7 +239,9 @@ def test_what_reads_back_otherwise_is_not_installed(bench: Bench, monkeypatch: p
     monkeypatch.setattr("bodydouble.boards.deploy.CHUNK_BYTES", 512)
     monkeypatch.setattr("bodydouble.boards.deploy._deflated", lambda piece: piece)
     monkeypatch.setattr("bodydouble.boards.deploy.survey", lambda repl, **how: _without_deflate(survey(repl, **how)))
-    monkeypatch.setattr("bodydouble.boards.deploy.pack_record", lambda data: real(data[:-1] + bytes([data[-1] ^ 1])))
+    monkeypatch.setattr(
+        "bodydouble.boards.deploy.pack_record", lambda data, **how: real(data[:-1] + bytes([data[-1] ^ 1]), **how)
+    )
     with pytest.raises(DeployError, match=r"files read back otherwise than they were sent, /.* first"):
         deploy(bench.repl(), firmware("new"), sha("new"))
     assert "booted old\r\n" in bench.boot()
@@ -262,11 +253,12 @@ def _without_deflate(found: object) -> object:
 
 @pytest.mark.parametrize("data", [b"", b"\x03", b"\x03" * 500, bytes(range(256)) * 8, b"\x80\x83\x02\x03"])
 def test_a_record_holds_no_ctrl_c_and_everything_else(data: bytes) -> None:
-    record = pack_record(data)
-    assert b"\x03" not in record
-    length = (record[0] & 127) << 7 | record[1] & 127
-    count = (record[2] & 127) << 7 | record[3] & 127
-    body, places = bytearray(record[4 : 4 + length]), record[4 + length :]
+    record = pack_record(data, deflated=False)
+    assert b"\x03" not in record and record[0] == 0x80
+    assert pack_record(data, deflated=True) == b"\x81" + record[1:]
+    length = (record[1] & 127) << 7 | record[2] & 127
+    count = (record[3] & 127) << 7 | record[4] & 127
+    body, places = bytearray(record[5 : 5 + length]), record[5 + length :]
     assert len(places) == 2 * count
     for at in range(0, len(places), 2):
         body[(places[at] & 127) << 7 | places[at + 1] & 127] = 3

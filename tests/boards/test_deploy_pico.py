@@ -28,48 +28,38 @@ ERASE_STEP_BYTES, PROGRAM_STEP_BYTES = 256, 64
 LOADER = (Path(__file__).resolve().parents[2] / "firmware" / "main.py").read_text()
 PARTS = 6
 
-# As little of a firmware as the loader can start. What it prints at boot nobody hears: it leaves a note.
+# As little of a firmware as a loader can start. What it prints at boot nobody hears: it leaves a note.
 APP = """
-class App:
-    def __init__(self, port, tier):
-        pass
-    def step(self):
-        pass
-    def run(self):
-        versions = set()
-        for n in range({parts}):
-            versions.add(__import__("coproc.part%d" % n, None, None, ("x",)).VERSION)
-        with open("/booted", "w") as note:
-            note.write(" ".join(sorted(versions)))
+VERSIONS = set()
+for n in range({parts}):
+    VERSIONS.add(__import__("coproc.part%d" % n, None, None, ("x",)).VERSION)
+def run():
+    with open("/booted", "w") as note:
+        note.write(" ".join(sorted(VERSIONS)))
 """
-PORT = """
-import sys
-TIERS = ()
-def current():
-    return sys.modules[__name__]
-def forced_tier():
-    return None
-def attached(host):
-    pass
-def exit(code):
-    pass
+START = """
+def start(tier=None, healthy=None):
+    from coproc import app
+    healthy()
+    app.run()
+
+
+def boot():
 """
 
 
 def firmware(version: str) -> dict[str, bytes]:
     rng = random.Random(version)
     texts = {
-        "/main.py": LOADER,
+        "/main.py": LOADER.replace("def boot():\n", START),
         "/coproc/__init__.py": "",
         "/coproc/app.py": APP.format(parts=PARTS),
-        "/coproc/port.py": PORT,
-        "/coproc/link.py": "class Attention(Exception):\n    pass\n",
-        "/coproc/tier.py": "def pick(tiers, forced):\n    pass\n",
         **{
             f"/coproc/part{n}.py": f"VERSION = {version!r}\n# {rng.randbytes(rng.randrange(2000)).hex()}\n"
             for n in range(PARTS)
         },
     }
+    assert START in texts["/main.py"]
     return {path: text.encode() for path, text in texts.items()}
 
 

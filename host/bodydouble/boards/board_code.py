@@ -109,8 +109,7 @@ def receive(files,bits,chunk):
     if bits:
         import deflate
     source=sys.stdin.buffer
-    sink=sys.stdout
-    head=bytearray(4)
+    head=bytearray(5)
     data=bytearray(chunk+chunk//8+16)
     view=memoryview(data)
     whole=memoryview(bytearray(chunk if bits else 0))
@@ -120,12 +119,24 @@ def receive(files,bits,chunk):
     number=-1
     left=0
     f=None
+    def check():
+        # Read back through the same handle: to open a file again is to search every folder above it again.
+        h=hashlib.sha256()
+        f.flush()
+        f.seek(0)
+        while True:
+            n=f.readinto(room)
+            if not n:
+                break
+            h.update(room[:n])
+        f.close()
+        print(hexlify(h.digest()).decode())
     def following():
         # The next file that has bytes to come; empty ones are made on the way.
         nonlocal f,left,number,folder
         while not left:
             if f:
-                f.close()
+                check()
                 f=None
             number+=1
             if number==len(files):
@@ -134,12 +145,12 @@ def receive(files,bits,chunk):
             if path[:path.rfind('/')]!=folder:
                 folder=path[:path.rfind('/')]
                 parents(path)
-            f=open(path,'wb')
+            f=open(path,'w+b')
     following()
     while total:
         source.readinto(head)
-        n=(head[0]&127)<<7|head[1]&127
-        m=((head[2]&127)<<7|head[3]&127)*2
+        n=(head[1]&127)<<7|head[2]&127
+        m=((head[3]&127)<<7|head[4]&127)*2
         piece=view[:n]
         source.readinto(piece)
         if m:
@@ -148,7 +159,7 @@ def receive(files,bits,chunk):
             source.readinto(memoryview(places)[:m])
             for i in range(0,m,2):
                 data[(places[i]&127)<<7|places[i+1]&127]=3
-        if bits:
+        if head[0]&1:
             n=deflate.DeflateIO(io.BytesIO(piece),deflate.RAW,bits).readinto(whole)
             piece=whole
         at=0
@@ -161,7 +172,7 @@ def receive(files,bits,chunk):
                 following()
         total-=n
         gc.collect()
-        sink.write('+')
+        print('+')
 def keep(path):
     number=0
     target=path+'.bak'
@@ -184,9 +195,10 @@ def commit(journal):
 """
 """receive(files, bits, chunk): takes records from standard input and writes what they hold to (path, size) in turn.
 
-A record is a length and a count (two bytes of seven bits each, the high bit set), the data with every 0x03 replaced,
-and the positions where 0x03 belongs: no byte is Ctrl-C, which therefore ends it at any moment. Each is answered by
-'+' once it is written. With `bits` the data is one raw deflate stream of its own per record.
+A record is a kind (0x80, or 0x81 where the data is a raw deflate stream), a length and a count (two bytes of seven
+bits each, the high bit set), the data with every 0x03 replaced, and the positions where 0x03 belongs: no byte is
+Ctrl-C, which therefore ends it at any moment. Each is answered by a line `+` once it is written, before which stands
+a line for every file that it completed: the SHA-256 of the file as it reads back from the flash.
 
 keep(path): copies a file of the user's beside itself, never over another; prints where to.
 commit(journal): the point of no return; from the rename on, the new files are the board's.

@@ -158,6 +158,13 @@ class Repl:
             raise NoReplError("the board's code ended early", hint="run this again")
         return byte
 
+    def read_line(self, timeout_s: float = EXEC_S) -> str:
+        """The next line that what was started prints, without its end. BoardCodeError where it raised instead."""
+        first = self.take(timeout_s)
+        rest = b"" if first == b"\r" else self._until(b"\r", self._clock() + timeout_s)
+        self._take(1, self._clock() + timeout_s)
+        return (first + rest).strip().decode(errors="replace")
+
     def read_until(self, ending: bytes, timeout_s: float = EXEC_S) -> bytes:
         """What the board says before `ending`, which is taken, too."""
         return self._until(ending, self._clock() + timeout_s)
