@@ -8,7 +8,7 @@ import sys
 
 FAILED_BOOTS = 3
 # While what stays is loaded, the heap is tidied each time this much was used: the rest is then free in one piece.
-TIDY_BYTES = 4096
+TIDY_BYTES = 8192
 
 
 def start(tier=None, clock_hz=0, watchdog_ms=0, healthy=None):

@@ -1,6 +1,7 @@
 # What the native tiers of the link share: the table of the checksum, and what runs once a frame. link_viper.py says
 # how this viper is written.
 from array import array
+from binascii import crc32
 
 import micropython
 
@@ -8,10 +9,8 @@ import micropython
 def _crc_table():
     table = array("I", bytes(1024))
     for i in range(256):
-        value = i
-        for _ in range(8):
-            value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
-        table[i] = value
+        # Of one byte, begun with a register of 0 and not inverted at the end: the table's entry for it.
+        table[i] = crc32(bytes((i,)), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return table
 
 
