@@ -50,6 +50,7 @@ class PicoSim:
       power goes after that many more steps of erasing (256 bytes each) or programming (64 bytes)
     - `usb` with connected: pull the cable and put it back; `uf2` with path: copy a file to BOOTSEL's drive
     - `gpio`: the pins' levels; `gpio_in` with pin and level (0, 1, None); `adc` with channel and volts
+    - `memory` with address and bytes: what is there, in hex
     - `stats`: cycles, emulated_s, idle_s, busy_wall_s, flash_erased, flash_programmed, usb_sent, usb_received (bytes)
     """
 

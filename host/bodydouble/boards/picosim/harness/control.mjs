@@ -91,6 +91,14 @@ const COMMANDS = {
     return result;
   },
 
+  /** Look at RAM or flash. */
+  memory({ address, bytes }) {
+    const { chip } = this.machine;
+    if (!chip) throw new Error('the power is off');
+    const data = Uint8Array.from({ length: bytes }, (_, at) => chip.readUint8(address + at));
+    return { data: Buffer.from(data).toString('hex') };
+  },
+
   gpio() {
     return { pins: this.pins.state() };
   },

@@ -4,7 +4,7 @@
 // registers, is interpreted by rp2040js (errata.mjs).
 
 import { compile } from './compiler.mjs';
-import { step, takeExceptions } from './errata.mjs';
+import { mend, step, takeExceptions } from './errata.mjs';
 import { LINE_SHIFT, Memory } from './memory.mjs';
 import { FLASH_BASE, FLASH_BYTES, RAM_BASE, RAM_BYTES } from './registers.mjs';
 
@@ -27,6 +27,7 @@ export class Cpu {
   constructor(machine, compiling, hot = HOT) {
     this.machine = machine;
     this.core = machine.core;
+    mend(this.core);
     this.clock = machine.chip.clock;
     this.compiling = compiling;
     this.hot = hot;

@@ -2,7 +2,8 @@
 //
 // Flags: ADCS and SBCS lose V where the operand and the carry together pass 2^31; shifts by a register set C for an
 // amount of zero, where it must stay, and LSLS also for one above 32. Cycles: PUSH and POP do not count LR and PC.
-// SEV does not set the event that WFE waits for. An exception's handler starts at an odd address.
+// SEV does not set the event that WFE waits for. An exception's handler starts at an odd address. WFI with interrupts
+// masked enters the handler of what wakes it, and SysTick wakes nothing.
 
 const LSLS = 0x4080; // register forms of the group 010000
 const LSRS = 0x40c0;
@@ -68,6 +69,20 @@ const whole = {
       () => d >>> ((m - 1) & 31),
     ),
 };
+
+/** Let a masked interrupt end WFI without being entered. (ARMv6-M, B1.5.18) */
+export function mend(core) {
+  const check = core.checkForInterrupts.bind(core);
+  core.checkForInterrupts = () => {
+    if (!core.waiting || !core.PM) return check();
+    return Boolean(core.pendingInterrupts & core.enabledInterrupts) || core.pendingSystick || core.pendingPendSV;
+  };
+}
+
+/** An alarm has rung: see whether it made pending what wakes the core. */
+export function wake(core) {
+  if (core.waiting && core.interruptsUpdated && core.checkForInterrupts()) core.waiting = false;
+}
 
 /** Enter the handler of what is pending, if it may interrupt what runs. */
 export function takeExceptions(core) {

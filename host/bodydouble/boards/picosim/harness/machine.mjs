@@ -3,7 +3,7 @@
 import { installBootRom } from './bootrom.mjs';
 import { standInForCore1 } from './core1.mjs';
 import { Cpu } from './cpu.mjs';
-import { QspiPins, ChipReset, RingOscillator, Ssi } from './peripherals.mjs';
+import { ChipReset, QspiPins, RingOscillator, Ssi, ringOnTime } from './peripherals.mjs';
 import {
   AIRCR,
   AIRCR_KEY,
@@ -15,6 +15,7 @@ import {
   RAM_BASE,
   ROSC,
   SSI,
+  TIMER,
   WATCHDOG,
 } from './registers.mjs';
 
@@ -154,6 +155,7 @@ export class Machine {
       pin.padValue |= NO_PIN_INPUT; // pulled up: the BOOTSEL button is not pressed
       pin.rawInputValue = true;
     }
+    ringOnTime(chip.peripherals[TIMER]);
     this.watchResets(chip);
     standInForCore1(chip, () => {
       this.core1Asked = true;
@@ -172,7 +174,10 @@ export class Machine {
 
   watchResets(chip) {
     const watchdog = chip.peripherals[WATCHDOG];
-    watchdog.onWatchdogTrigger = () => this.requestReset(watchdog.reason & 2 ? 'watchdog-forced' : 'watchdog-timer');
+    watchdog.onWatchdogTrigger = () => {
+      watchdog.alarm.enable = false; // rp2040js would let it ring again at the same time, for ever
+      this.requestReset(watchdog.reason & 2 ? 'watchdog-forced' : 'watchdog-timer');
+    };
     const write = chip.ppb.writeUint32.bind(chip.ppb);
     chip.ppb.writeUint32 = (offset, value) => {
       if (offset !== AIRCR) write(offset, value);

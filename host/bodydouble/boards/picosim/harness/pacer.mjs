@@ -3,6 +3,8 @@
 // `wall`: emulated time never passes the wall clock, and catches up with it whenever the firmware is idle.
 // `emulated`: it runs as fast as it can and jumps over idle spans, so that nothing depends on the computer's speed.
 
+import { wake } from './errata.mjs';
+
 const SLICE_MS = 2; // between two looks at the ports
 const CHUNK_NANOS = 100e3; // between two looks at the wall clock
 const AHEAD_NANOS = 1e6; // that a timer of the event loop can be late
@@ -84,6 +86,7 @@ export class Pacer {
     }
     if (!alarm || alarm.nanos > now) return false;
     clock.tick(0);
+    wake(this.machine.core);
     if (this.machine.pending) this.machine.reset(this.machine.pending); // the watchdog's
     return true;
   }

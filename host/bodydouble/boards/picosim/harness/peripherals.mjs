@@ -133,3 +133,18 @@ export class RingOscillator extends Registers {
     return this.state & 1;
   }
 }
+
+const WRAP_MICROS = 2 ** 32;
+
+/** 4.6: alarms of the timer ring when it reaches their time; rp2040js lets them ring up to a microsecond early. */
+export function ringOnTime(timer) {
+  for (const alarm of timer.alarms) {
+    const { clockAlarm } = alarm;
+    const schedule = clockAlarm.schedule.bind(clockAlarm);
+    clockAlarm.schedule = () => {
+      const ahead = (alarm.targetMicros >>> 0) - ((timer.clock.nanos / 1000) % WRAP_MICROS);
+      // Within the microsecond that has begun: now.
+      schedule(1000 * (ahead > -1 ? Math.max(ahead, 0) : ahead + WRAP_MICROS));
+    };
+  }
+}

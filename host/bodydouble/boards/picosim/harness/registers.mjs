@@ -15,6 +15,7 @@ export const SSI = 0x18000; // 4.10
 export const PSM = 0x40010; // 2.13
 export const IO_QSPI = 0x40018; // 2.19.6.2
 export const ADC = 0x4004c; // 4.9
+export const TIMER = 0x40054; // 4.6
 export const WATCHDOG = 0x40058; // 4.7
 export const ROSC = 0x40060; // 2.17
 export const CHIP_RESET = 0x40064; // 2.12.8
