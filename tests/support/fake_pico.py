@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import termios
+import threading
 import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bodydouble.link.stream import PipeStream
@@ -69,6 +74,39 @@ class FakePico:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """The same cable as a URL that pyserial opens, for one user after the other."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=self._serve, args=(server,), daemon=True)
+            thread.start()
+            try:
+                yield f"socket://127.0.0.1:{server.getsockname()[1]}"
+            finally:
+                server.shutdown(socket.SHUT_RDWR)
+                thread.join(5)
+
+    def _serve(self, server: socket.socket) -> None:
+        while True:
+            try:
+                user, _ = server.accept()
+            except OSError:
+                return
+            with user:
+                user.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                while True:
+                    ready = select.select([self._master, user], [], [])[0]
+                    try:
+                        if self._master in ready:
+                            user.sendall(os.read(self._master, 65536))
+                        if user in ready:
+                            if not (data := user.recv(4096)):
+                                break
+                            while data:
+                                data = data[os.write(self._master, data) :]
+                    except OSError:
+                        break
 
     @property
     def alive(self) -> bool:

@@ -27,6 +27,7 @@ ATTEND_S = 15.0
 GONE_S = 3.0
 BACK_S = 60.0
 APPEAR_S = 15.0
+"""For a board that resets itself again and again."""
 POLL_S = 0.1
 _RESET = "import machine\nmachine.reset()\n"
 
@@ -56,15 +57,19 @@ class Reached(Protocol):
         """The MicroPython image that it should run, where that is known."""
 
 
-def reach(kind: BoardType, selector: Selector, *, purpose: str) -> AbstractContextManager[Reached]:
+def reach(
+    kind: BoardType, selector: Selector, *, purpose: str, patience_s: float = 0.0
+) -> AbstractContextManager[Reached]:
     """The board that `selector` means; use it in a `with` block. An emulated one is started, and ended after.
+
+    A board that is not there may appear within `patience_s`.
 
     Errors: NoDriverError where boards of this type have no raw REPL; as `resolve`'s and BoardLock's.
     """
     from bodydouble.boards import driver_of  # noqa: PLC0415 - drivers import this module's callers
 
     if kind.usb:
-        return _plugged(kind, selector, purpose)
+        return _plugged(kind, selector, purpose, patience_s)
     made: Callable[..., AbstractContextManager[Reached]] | None = getattr(driver_of(kind), "reach", None)
     if made is None:
         raise NoDriverError(
@@ -116,11 +121,11 @@ def deaf_bootloader(port: str) -> None:
 
 
 @contextmanager
-def _plugged(kind: BoardType, selector: Selector, purpose: str) -> Iterator[Reached]:
+def _plugged(kind: BoardType, selector: Selector, purpose: str, patience_s: float) -> Iterator[Reached]:
     from bodydouble.boards import discovery  # noqa: PLC0415 - looks at USB
     from bodydouble.boards.locks import BoardLock  # noqa: PLC0415
 
-    device = _awaited(kind, selector, discovery.HERE)
+    device = _awaited(kind, selector, discovery.HERE, patience_s)
     with BoardLock(device.key, board=str(selector), purpose=purpose):
         yield PluggedBoard(kind, device, discovery.HERE)
 
@@ -129,13 +134,14 @@ def _awaited(
     kind: BoardType,
     selector: Selector,
     here: Surroundings,
+    patience_s: float,
     clock: Clock = monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Device:
     # A board that resets itself again and again is there only now and then.
     from bodydouble.boards.discovery import resolve  # noqa: PLC0415 - looks at USB
 
-    until = clock() + APPEAR_S
+    until = clock() + patience_s
     while True:
         try:
             return resolve(kind, selector, here, bootsel=True)

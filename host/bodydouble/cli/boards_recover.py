@@ -51,7 +51,7 @@ def recover(
     with Report(json_path, session=False) as report:
         from bodydouble.boards import Selector, board_type  # noqa: PLC0415 - looks at USB
         from bodydouble.boards.power import CommandPower, hub_power  # noqa: PLC0415
-        from bodydouble.boards.reach import reach  # noqa: PLC0415
+        from bodydouble.boards.reach import APPEAR_S, reach  # noqa: PLC0415
         from bodydouble.boards.recover import recover as climb  # noqa: PLC0415
         from bodydouble.boards.uf2 import read_image  # noqa: PLC0415
         from bodydouble.views.deploys import recovery_lines  # noqa: PLC0415
@@ -65,7 +65,7 @@ def recover(
             if sys.stderr.isatty():
                 sys.stderr.write(f"{what} ...\n")
 
-        with reach(kind, selector, purpose="recover it") as reached:
+        with reach(kind, selector, purpose="recover it", patience_s=APPEAR_S) as reached:
             done = climb(
                 reached,
                 image=contents or reached.image(),
