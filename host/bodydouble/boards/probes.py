@@ -17,6 +17,8 @@ from bodydouble.resources import cache_dir, write_atomically
 if TYPE_CHECKING:
     from bodydouble.boards.repl import Repl
 
+ATTEND_S = 20.0
+"""A board that was just flashed makes its filesystem first."""
 EXEC_S = 60.0
 _QUESTIONS = """\
 import sys
@@ -70,7 +72,7 @@ def attended(port: str) -> Iterator[Repl]:
     stream = SerialStream(port)
     try:
         repl = Repl(stream)
-        repl.attend()
+        repl.attend(ATTEND_S)
         yield repl
     finally:
         stream.close()
