@@ -9,25 +9,28 @@ import pytest
 
 from bodydouble.boards.picosim import PicoSim
 from bodydouble.boards.picosim.driver import obstacle
+from bodydouble.boards.picosim.errors import LibraryError
 from bodydouble.boards.picosim.node import find_library
+from bodydouble.resources import cache_dir
 from support.pico_bench import Bench
 
 
 @pytest.fixture(scope="session")
-def emulator_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with rp2040js in it, or a skip where it cannot be had."""
+def emulator_cache() -> Path:
+    """The user's cache, with rp2040js in it; a skip where the emulator cannot run."""
     lacking = obstacle()
     if lacking:
         pytest.skip(lacking)
-    folder = tmp_path_factory.mktemp("picosim-cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BODYDOUBLE_CACHE", str(folder))
+    try:
         find_library()
-    return folder
+    except LibraryError as error:
+        pytest.skip(str(error))
+    return cache_dir()
 
 
-@pytest.fixture(autouse=True)
-def _emulator_cache(emulator_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def emulator(emulator_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emulators can be started."""
     monkeypatch.setenv("BODYDOUBLE_CACHE", str(emulator_cache))
 
 
@@ -42,5 +45,5 @@ def shared_bench(emulator_cache: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def bench(shared_bench: Bench) -> Bench:
+def bench(shared_bench: Bench, emulator: None) -> Bench:
     return shared_bench

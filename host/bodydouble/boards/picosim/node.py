@@ -91,7 +91,8 @@ def _download(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310 - http or https, seen above
             data: bytes = response.read(_SIZE_LIMIT + 1)
     except (OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        answered = isinstance(error, urllib.error.HTTPError)
+        reason = error.reason if isinstance(error, urllib.error.URLError) and not answered else error
         raise LibraryError(
             f"rp2040js, the emulator of the Pico's chip, cannot be fetched from {url}: {reason}",
             hint="connect to the internet for this one time, or set npm_config_registry to a mirror",
