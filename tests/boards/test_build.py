@@ -264,6 +264,23 @@ def test_a_compiler_that_fails_is_quoted_and_the_next_run_goes_on(
     assert [call.split()[0] for call in tools.asked()] == ["cross-gcc", "make", "make"], "nothing is fetched again"
 
 
+def test_what_another_recipe_or_other_sources_began_is_no_beginning(
+    tools: Tools, make: Callable[..., store.Built], tmp_path: Path
+) -> None:
+    tools.tell("broken")
+    _refused(make, BuildFailedError)
+    path = tools.folder / "recipes" / "fake.toml"
+    path.write_text(path.read_text().replace("-j{jobs}", "-j{jobs} V=1"))
+    tools.asked()
+    _refused(make, BuildFailedError)
+    assert [call for call in tools.asked() if " update" in call], "fetched again"
+    source = tmp_path / "source"
+    (source / "py").mkdir(parents=True)
+    (source / "py" / "mpconfig.h").write_text(HEADER.replace("26", "28"))
+    tools.unsay("broken")
+    assert make(source=source).version == "1.28.1"
+
+
 def test_a_build_that_leaves_nothing(tools: Tools, make: Callable[..., store.Built]) -> None:
     tools.tell("nothing")
     assert str(_refused(make, BuildFailedError)).startswith("the build left no out (its log is ")

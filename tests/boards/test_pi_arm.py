@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from support.job import DEMO, play
 from support.micropython import micropython_command
 
 KIND = board_type("pi-arm")
+PROGRAM = os.environ.get("BODYDOUBLE_MICROPYTHON_ARM", "")
 THUMB = 7 << 10 | 3 << 8 | 6  # armv7emsp, .mpy 6.3
 
 
@@ -96,17 +98,16 @@ def test_a_recording_gives_the_bits_of_the_unix_board(arm: None) -> None:
 
 
 @pytest.mark.micropython32
-def test_a_program_is_run_by_qemu(arm: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    wrapper, *_ = micropython_command(32)
-    program = Path(wrapper).with_name("micropython.elf")
-    if not program.is_file() or not shutil.which("qemu-arm"):
-        pytest.skip("the program itself is not beside its wrapper")
-    monkeypatch.setenv("BODYDOUBLE_MICROPYTHON_ARM", str(program))
+@pytest.mark.skipif(not PROGRAM, reason="set BODYDOUBLE_MICROPYTHON_ARM to a 32-bit ARM MicroPython")
+def test_a_program_is_run_by_qemu(monkeypatch: pytest.MonkeyPatch, no_orphans: None) -> None:
+    monkeypatch.setenv("BODYDOUBLE_MICROPYTHON_ARM", PROGRAM)
     found = find_arm_micropython()
-    assert (found.how, found.what) == ("exec", str(program.resolve()))
-    assert found.emulator == shutil.which("qemu-arm")
+    assert found.what == str(Path(PROGRAM).resolve())
+    assert found.emulator in (shutil.which("qemu-arm"), shutil.which("qemu-arm-static"))
     assert found.command == ["exec", found.emulator, found.what]
-    assert pi_arm.emulator_version(found).startswith("qemu-arm ")
+    with open_board("pi-arm") as board:
+        assert board.info["emulator"].startswith("qemu-arm")
+        assert board.info["tier"] == "asm"
 
 
 # --- which MicroPython, without one
