@@ -1,6 +1,6 @@
 """Prints how well the committed model hears commands: python -m models.training.evaluate_command
 
-All voices are the test voices, which neither training nor the choice of cutoffs ever heard. The model runs in
+All voices are the test voices: training never hears them, and no cutoff is computed on them. The model runs in
 tflite-micro. Recordings of people can be added: `--other FOLDER` of speech that holds no command by itself, and
 `--said yes:FILE` of a command. Needs the `train` extra, flite and espeak-ng.
 """
