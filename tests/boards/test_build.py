@@ -164,6 +164,15 @@ def test_missing_tools_are_named_with_their_packages(tools: Tools, make: Callabl
     assert not [call for call in tools.asked() if call.startswith("apt")]
 
 
+def test_a_machine_that_is_no_debian(tools: Tools, make: Callable[..., store.Built]) -> None:
+    for name in ("apt-get", "apt-cache", "dpkg", "dpkg-source", "dpkg-deb"):
+        (tools.bin / name).unlink()
+    assert str(_refused(make, PackagesMissingError)) == (
+        "building pi-arm needs dpkg-source (this machine has no apt: install them its own way, and give MicroPython's "
+        "sources by --source)"
+    )
+
+
 def test_what_only_running_needs_does_not_stop_a_build(make: Callable[..., store.Built]) -> None:
     assert make().program.exists()  # fake-qemu is never there
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import which
 
 from bodydouble.boards.building.debian import NEEDS, Archive
 from bodydouble.boards.building.errors import (
@@ -127,7 +128,7 @@ class _Build:
         if needed:
             raise PackagesMissingError(
                 f"building {self._name} needs {', '.join(dict.fromkeys(_what(need) for need in needed))}",
-                hint=f"{_install_command(lacking)}; or, as root, --install-packages",
+                hint=f"{_install_command(lacking)}; or, as root, --install-packages" if which("apt-get") else _NO_APT,
             )
 
     def _install(self, lacking: list[Need]) -> None:
@@ -218,6 +219,7 @@ class _Build:
         return contents
 
 
+_NO_APT = "this machine has no apt: install them its own way, and give MicroPython's sources by --source"
 _OTHER_SOURCE = "name a folder or a tarball of MicroPython's sources, or leave --source out"
 
 
