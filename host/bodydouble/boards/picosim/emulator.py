@@ -34,7 +34,7 @@ _POSIX = os.name == "posix"
 def unique_id(name: str) -> str:
     """The flash chip's id of the board of this name: 16 hex digits, as `machine.unique_id().hex()` gives it.
 
-    The USB serial number is the same in capitals. It begins as those of real Picos do.
+    MicroPython's USB serial number is the same. It begins as those of real Picos do.
     """
     return "e6" + hashlib.sha256(name.encode()).hexdigest()[:14]
 
@@ -44,8 +44,9 @@ class PicoSim:
 
     It ends when this object is closed or this process ends, however that comes about. `control` takes commands:
 
-    - `state`: mode (off, running, bootsel, halted), attached, led, idle, reset_cause, resets, cycles, clock_hz,
-      emulated_s, usb (vid, pid, manufacturer, product, serial), core1_asked, unique_id
+    - `state`: mode (off, running, bootsel, halted), attached, led, idle, resting (idle with no alarm set),
+      reset_cause, resets, cycles, clock_hz, emulated_s, core1_asked, unique_id, usb (vid, pid, manufacturer,
+      product, serial)
     - `reset` with cause: run-pin, system, watchdog-forced or bootsel; `power` with on; `cut_power` with steps: the
       power goes after that many more steps of erasing (256 bytes each) or programming (64 bytes)
     - `usb` with connected: pull the cable and put it back; `uf2` with path: copy a file to BOOTSEL's drive
@@ -66,6 +67,7 @@ class PicoSim:
         self._replies: dict[int, dict[str, Any]] = {}
         self._number = 0
         self._attached = False
+        self._attachments = 0
         self._terminal = ""
         self._tcp_port = 0
         self._mode = ""
@@ -173,9 +175,22 @@ class PicoSim:
     def _is_attached(self) -> bool:
         return self._attached and (bool(self._terminal) or not _POSIX)
 
-    def wait_attached(self, timeout_s: float) -> None:
-        """Until the board has its serial port, or is in BOOTSEL mode; NoReplyError where it does not come up."""
-        self._wait(lambda: self._is_attached() or self._mode == "bootsel", timeout_s, "its USB port")
+    @property
+    def attachments(self) -> int:
+        """How many times the serial port has come up."""
+        with self._changed:
+            return self._attachments
+
+    def wait_attached(self, timeout_s: float, *, beyond: int = 0) -> None:
+        """Until the board has its serial port, or is in BOOTSEL mode; NoReplyError where it does not come up.
+
+        `beyond`: `attachments` as it was before something that takes the port away, whose end may not be known yet.
+        """
+
+        def there() -> bool:
+            return (self._is_attached() and self._attachments > beyond) or self._mode == "bootsel"
+
+        self._wait(there, timeout_s, "its USB port")
 
     def wait_detached(self, timeout_s: float) -> None:
         """Until the serial port is gone."""
@@ -252,6 +267,7 @@ class PicoSim:
             self._mode = message["mode"]
         elif event == "attached":
             self._attached = True
+            self._attachments += 1
         elif event == "detached":
             self._attached = False
             self._terminal = ""

@@ -43,6 +43,7 @@ export class Control {
       usb: usb.identity,
       led: this.pins.led,
       idle: machine.idle,
+      resting: machine.resting,
       reset_cause: machine.cause,
       resets: machine.resets,
       cycles: machine.cycles,

@@ -1,17 +1,17 @@
 // Holds what programs send back until it arrives at a moment that the emulated clock can name.
 //
 // On the emulated clock the same bytes must arrive at the same emulated time, however the system cut them up: they
-// are gathered while more keep coming, and handed over once the machine waits. A machine that does not wait gets them
-// a little later all the same, so that Ctrl-C works.
+// are gathered while more keep coming, and handed over once the machine rests. One that does not rest gets them a
+// little later all the same, so that Ctrl-C works.
 
 const QUIET_MS = 3;
-const PATIENCE_MS = 50;
+const PATIENCE_MS = 20;
 
 export class InputGate {
-  /** `deliver(bytes)` hands over; `isIdle()` says whether the machine waits. */
-  constructor(deliver, isIdle) {
+  /** `deliver(bytes)` hands over; `isResting()` says whether the machine rests. */
+  constructor(deliver, isResting) {
     this.deliver = deliver;
-    this.isIdle = isIdle;
+    this.isResting = isResting;
     this.held = [];
     this.timer = null;
     this.since = 0;
@@ -35,7 +35,7 @@ export class InputGate {
   }
 
   look() {
-    if (!this.isIdle() && performance.now() - this.since < PATIENCE_MS) {
+    if (!this.isResting() && performance.now() - this.since < PATIENCE_MS) {
       this.wait();
       return;
     }

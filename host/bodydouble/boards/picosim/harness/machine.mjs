@@ -222,4 +222,9 @@ export class Machine {
   get idle() {
     return this.mode !== 'running' || this.core.waiting;
   }
+
+  /** Idle until something from outside happens: no alarm is set. */
+  get resting() {
+    return this.mode === 'off' || (this.idle && this.chip.clock.nextAlarm === null);
+  }
 }

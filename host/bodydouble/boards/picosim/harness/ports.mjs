@@ -47,8 +47,8 @@ class Bridge {
 
 /** Events: `onWake()` when a program did something that the machine should see. */
 export class Ports {
-  /** `bridgeFd` null: no pseudo-terminal here. `isIdle`, on the emulated clock: whether the machine waits. */
-  constructor(usb, { bridgeFd, isIdle = null }) {
+  /** `bridgeFd` null: no pseudo-terminal here. `isResting`, on the emulated clock: whether the machine rests. */
+  constructor(usb, { bridgeFd, isResting = null }) {
     this.usb = usb;
     this.attached = false;
     this.terminalOpen = null; // the baud rate
@@ -62,7 +62,7 @@ export class Ports {
       this.throttle();
       this.onWake();
     };
-    this.gate = isIdle && new InputGate(deliver, isIdle);
+    this.gate = isResting && new InputGate(deliver, isResting);
     this.deliver = deliver;
     usb.onData = (bytes) => this.outgoing.push(bytes);
     usb.backlog = () => this.backlog();

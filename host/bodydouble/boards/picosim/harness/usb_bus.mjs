@@ -21,6 +21,8 @@ const LENGTH = 0x3ff;
 const DOUBLE_BUFFERED = 1 << 30;
 const INTERRUPT_PER_PAIR = 1 << 28;
 const ENDPOINT_0_BUFFER = 0x100;
+const SOF_RD = 0x48; // 4.1.4: the frame's number; reading it ends its interrupt
+const INTR_SOF = 1 << 17;
 const SIE_PULLUP = 1 << 16;
 
 /** What `UsbHost` talks through. It is made anew with each chip. */
@@ -57,6 +59,33 @@ export class UsbBus {
         this.pulledUp = up;
         host.pullup(up);
       }
+    };
+    this.watchFrames();
+  }
+
+  /** The start of each frame interrupts a device that asks for it. */
+  watchFrames() {
+    const { usb } = this;
+    const [check, read] = [usb.checkInterrupts.bind(usb), usb.readUint32.bind(usb)];
+    let counting = false;
+    const frame = this.clock.createAlarm(() => {
+      counting = false;
+      usb.sofFrameNumber = (usb.sofFrameNumber + 1) & 0x7ff;
+      usb.intRaw |= INTR_SOF;
+      usb.checkInterrupts();
+    });
+    usb.checkInterrupts = () => {
+      check();
+      if (counting || !this.pulledUp || !(usb.intEnable & INTR_SOF)) return;
+      counting = true;
+      frame.schedule(FRAME_NANOS);
+    };
+    usb.readUint32 = (offset) => {
+      if (offset === SOF_RD) {
+        usb.intRaw &= ~INTR_SOF;
+        usb.checkInterrupts();
+      }
+      return read(offset);
     };
   }
 
