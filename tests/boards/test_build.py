@@ -168,8 +168,8 @@ def test_a_machine_that_is_no_debian(tools: Tools, make: Callable[..., store.Bui
     for name in ("apt-get", "apt-cache", "dpkg", "dpkg-source", "dpkg-deb"):
         (tools.bin / name).unlink()
     assert str(_refused(make, PackagesMissingError)) == (
-        "building pi-arm needs dpkg-source (this machine has no apt: install them its own way, and give MicroPython's "
-        "sources by --source)"
+        "building pi-arm needs dpkg-source (this machine has no apt: install them its own way, and give "
+        "MicroPython's sources by --source)"
     )
 
 
