@@ -1,7 +1,7 @@
 """Trains `models/command.tflite` and writes its manifest: python -m models.training.train_command --seed 1
 
-The same seed, packages and processor give the same file. Takes about ten minutes, and longer once for the
-voices and scenes, which stay in the cache. Needs the `train` extra, flite, espeak-ng, and festival with its three voices.
+The same seed, packages and processor give the same file. Takes about ten minutes, and longer once for the voices and
+scenes, which stay in the cache. Needs the `train` extra, flite, espeak-ng, and festival with its three voices.
 """
 
 from __future__ import annotations
