@@ -32,7 +32,6 @@ MAINS = {
     "deaf": "import micropython\nmicropython.kbd_intr(-1)\nwhile True: pass",
     "crash": "import no_such_module",
     "watchdog": "import machine\nmachine.WDT(timeout=1500)\nwhile True: pass",
-    "full": "f=open('/log','wb')\ntry:\n while True: f.write(bytes(4096))\nexcept OSError: f.close()\nwhile 1: pass",
 }
 
 
@@ -89,8 +88,21 @@ def test_a_main_py(wedged: Wedged, image: Image, tmp_path: Path, wedge: str) -> 
     report = wedged.cure(image, tmp_path / "saved")
     files = wedged.run("import os;print(*os.listdir('/'))").split()
     assert ("main.py.bad" in files) == (wedge in ("stubborn", "deaf", "watchdog")), (files, report)
-    assert ("log" in files) is False
-    assert (tmp_path / "saved" / "log").exists() == (wedge == "full")
+
+
+FILL = "f=open('/log','wb')\ntry:\n while True: f.write(bytes(4096))\nexcept OSError: f.close()"
+
+
+def test_a_full_filesystem(wedged: Wedged, image: Image, tmp_path: Path) -> None:
+    wedged.run("f=open('/notes','w');f.write('mine');f.close()")
+    wedged.run(FILL, 600.0)
+    wedged.sim.control("reset", cause="run-pin")
+    wedged.sim.wait_detached(30)
+    wedged.sim.wait_attached(60)
+    report = wedged.cure(image, tmp_path / "saved")
+    assert "the filesystem was full: /log " in report.changes[0]
+    assert (tmp_path / "saved" / "log").stat().st_size > 1_000_000
+    assert wedged.run("import os;print(*os.listdir('/'))").split() == ["notes"]
 
 
 def test_a_raw_paste(wedged: Wedged, image: Image) -> None:
