@@ -12,7 +12,7 @@ from bodydouble.boards.picosim import emulator
 from bodydouble.boards.picosim.node import find_library, find_node
 
 HARNESS = Path(emulator.__file__).parent / "harness"
-SAMPLE, ALL = 40, 4000
+SAMPLE, ALL = 60, 6000
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
