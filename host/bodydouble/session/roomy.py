@@ -16,13 +16,13 @@ def open_roomy_board(
 ) -> Board:
     """Open `name` with `needed_bytes` of free heap where that can be had; `grown(own_bytes, heap_bytes)` is told.
 
-    A heap that the user fixed, and a real board's, stay as they are: loading then says what is missing.
+    A heap that the user fixed, or that the board's memory does, stays as it is: loading then says what is missing.
     """
     board = open_board(name, tier=tier, heap_bytes=heap_bytes)
     lacks = needed_bytes - board.info["heap_free"]
-    if lacks <= 0 or heap_bytes or not board.kind.emulated:
+    own_bytes = board.info.get("heap_bytes")  # of boards that are given one
+    if lacks <= 0 or heap_bytes or own_bytes is None or not board.kind.emulated:
         return board
-    own_bytes = board.info["heap_bytes"]
     larger = own_bytes + -(-(lacks + HEAP_MARGIN_BYTES) // HEAP_STEP_BYTES) * HEAP_STEP_BYTES
     board.close()
     grown(own_bytes, larger)
