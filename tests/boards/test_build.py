@@ -203,7 +203,7 @@ def test_only_root_installs_packages(
 # --- the archive
 
 
-@pytest.mark.parametrize("targets", ["", "http://archive.invalid/ubuntu/|Ubuntu|Ubuntu|noble|main|$(SIGNED_BY)\n"])
+@pytest.mark.parametrize("targets", ["", "http://archive.invalid/ubuntu/|Ubuntu|Ubuntu|main|$(SIGNED_BY)\n"])
 def test_no_archive_of_debians(tools: Tools, make: Callable[..., store.Built], targets: str) -> None:
     tools.tell("targets", targets)
     error = _refused(make, ArchiveError)
@@ -214,14 +214,21 @@ def test_no_archive_of_debians(tools: Tools, make: Callable[..., store.Built], t
 
 
 def test_a_fresh_machine_and_a_local_mirror(tools: Tools, make: Callable[..., store.Built]) -> None:
-    unknown = "$(ORIGIN)|$(LABEL)"
+    # Without lists, apt names no targets, only where it would look for some.
+    tools.tell("targets", "")
     tools.tell(
-        "targets",
-        f"file:/srv/debian-security|{unknown}|stable-security|main|$(SIGNED_BY)\n"
-        f"file:/srv/debian|{unknown}|stable|main|/etc/apt/keyrings/ours.gpg\n",
+        "uris",
+        "'file:/srv/debian-security/dists/stable-security/InRelease' _srv_debian-security_dists_stable 0 \n"
+        "'file:/srv/debian/dists/stable/InRelease' _srv_debian_dists_stable_InRelease 0 \n",
     )
     make()
-    assert "deb [signed-by=/etc/apt/keyrings/ours.gpg] file:/srv/debian trixie main" in (
+    assert " file:/srv/debian/ trixie main\n" in (tools.folder / "list").read_text()
+
+
+def test_the_machines_own_key(tools: Tools, make: Callable[..., store.Built]) -> None:
+    tools.tell("targets", "http://mirror.invalid/d/|Debian|Debian|main|/etc/apt/keyrings/ours.gpg\n")
+    make()
+    assert "deb [signed-by=/etc/apt/keyrings/ours.gpg] http://mirror.invalid/d/ trixie main" in (
         (tools.folder / "list").read_text()
     )
 

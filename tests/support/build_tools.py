@@ -48,10 +48,11 @@ command = ["make", "second", "BOARD={board}", "TREE={tree}"]
 """
 HEADER = "#define MICROPY_VERSION_MAJOR 1\n#define MICROPY_VERSION_MINOR 26\n#define MICROPY_VERSION_MICRO 1\n"
 TARGETS = """\
-http://mirror.invalid/debian-security/|Debian|Debian-Security|oldstable-security|main|$(SIGNED_BY)
-http://mirror.invalid/debian/|Debian|Debian|oldstable|contrib|$(SIGNED_BY)
-http://mirror.invalid/debian/|Debian|Debian|oldstable|main|$(SIGNED_BY)
+http://mirror.invalid/debian-security/|Debian|Debian-Security|main|$(SIGNED_BY)
+http://mirror.invalid/debian/|Debian|Debian|contrib|$(SIGNED_BY)
+http://mirror.invalid/debian/|Debian|Debian|main|$(SIGNED_BY)
 """
+URIS = "'http://archive.invalid/ubuntu/dists/noble/InRelease' archive.invalid_ubuntu_dists_noble_InRelease 0 \n"
 MADISON = """\
 micropython | 1.27.0+ds-2 | http://mirror.invalid/debian sid/main Sources
 micropython | 1.26.1+ds-1 | http://mirror.invalid/debian sid/main Sources
@@ -63,6 +64,7 @@ SCRIPTS = {
     "apt-get": """
 case "$*" in
 *indextargets*) cat "$F/targets" ;;
+*--print-uris*) cat "$F/uris" ;;
 *" update"*)
   [ ! -e "$F/offline" ] || { echo "E: Failed to fetch the index  Could not connect"; exit 100; }
   while [ $# -gt 0 ]; do [ "$1" != -c ] || cp "$2" "$F/apt.conf"; shift; done
@@ -103,7 +105,13 @@ class Tools:
             self.add(name, text)
         (folder / "gcc.there").write_bytes((self.bin / "cross-gcc").read_bytes())
         (folder / "gcc.there").chmod(0o755)
-        for name, text in (("targets", TARGETS), ("madison", MADISON), ("header", HEADER), ("program", "code")):
+        for name, text in (
+            ("targets", TARGETS),
+            ("uris", URIS),
+            ("madison", MADISON),
+            ("header", HEADER),
+            ("program", "code"),
+        ):
             self.tell(name, text)
         (folder / "recipes").mkdir()
         (folder / "recipes" / "fake.toml").write_text(RECIPE)

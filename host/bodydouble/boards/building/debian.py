@@ -6,6 +6,7 @@ of ours, so that no root is needed. apt checks every file by the archive's signa
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ NEEDS = (
     Need(command="xz", package="xz-utils"),
 )
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_TARGETS = "$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(SUITE)|$(COMPONENT)|$(SIGNED_BY)"
+_TARGETS = "$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(SIGNED_BY)"
+_RELEASES = re.compile(r"^'(\S+)/dists/[^/\s]+/InRelease' ", re.MULTILINE)
 _SOURCE_CURE = "give MicroPython's sources: --source FOLDER_OR_TARBALL"
 # What follows an update or an installation on this machine is not for our lists.
 _CONFIGURATION = """\
@@ -97,22 +99,15 @@ class Archive:
         work.rename(target)
 
     def _site(self) -> Site:
-        # Before the first `apt-get update` of a machine apt knows no origin: then the address has to tell.
-        rest = []
         for line in self._runner.ask(["apt-get", "indextargets", "--format", _TARGETS], self._folder).splitlines():
-            uri, origin, label, suite, component, signed_by = (
-                "" if part.startswith("$(") else part for part in line.split("|", 5)
-            )
-            site = Site(uri, self._keyring(signed_by))
-            if component != "main" or not uri:
-                continue
-            if origin == label == "Debian":
-                return site
-            if not origin and urlsplit(uri).path.strip("/").split("/")[-1] == "debian" and "security" not in suite:
-                rest.append(site)
-        if not rest:
-            raise ArchiveError("apt on this machine knows no archive of Debian's", hint=_SOURCE_CURE)
-        return rest[0]
+            uri, origin, label, component, signed_by = line.split("|", 4)
+            if origin == label == "Debian" and component == "main":
+                return Site(uri, self._keyring(signed_by))
+        # Before a machine's first `apt-get update` apt knows no origin: then the address has to tell.
+        for uri in _RELEASES.findall(self._runner.ask(["apt-get", "--print-uris", "update"], self._folder)):
+            if urlsplit(uri).path.rstrip("/").endswith("/debian"):
+                return Site(f"{uri}/", self._keyring(""))
+        raise ArchiveError("apt on this machine knows no archive of Debian's", hint=_SOURCE_CURE)
 
     @staticmethod
     def _keyring(signed_by: str) -> str:
