@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bodydouble.boards.errors import BoardCodeError, NoReplError
 from bodydouble.clock import Clock, monotonic
-from bodydouble.link.wire import MAX_ENCODED
+from bodydouble.link.wire import ATTENTION, MAX_ENCODED
 
 if TYPE_CHECKING:
     from bodydouble.link.stream import ByteStream
@@ -23,7 +23,7 @@ EXEC_S = 10.0
 OUTPUT_LIMIT = 1 << 20
 """Bytes that one piece of code may print; a board in a loop shall not fill the host's memory."""
 
-INTERRUPT = b"\x00\r\x03\x03\x00"
+INTERRUPT = ATTENTION
 """Ctrl-C twice for whatever runs; to our firmware, whose Ctrl-C is off while the link is up, a frame that ends it."""
 RAW = b"\r\x01"
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
