@@ -51,7 +51,9 @@ export class Memory {
     const watched = (write, aligned) => (address, value) => {
       const at = (address - RAM_BASE) >>> 0;
       if (at < RAM_BYTES) {
+        const last = Math.min(at + aligned.mask, RAM_BYTES - 1); // an unaligned one may span two lines
         if (lines[at >> LINE_SHIFT]) onCodeWritten(at >> LINE_SHIFT);
+        if (lines[last >> LINE_SHIFT]) onCodeWritten(last >> LINE_SHIFT);
         if (!(at & aligned.mask)) {
           aligned.array[at >> aligned.shift] = value;
           return;
