@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bodydouble.boards.images import find_image
 from bodydouble.boards.inventory import board_type
 from bodydouble.boards.picosim import PicoSim
-from bodydouble.boards.picosim.driver import SimReached, find_image
+from bodydouble.boards.picosim.driver import SimReached
 from bodydouble.boards.picosim.node import find_library
 from bodydouble.boards.reach import attention
 from bodydouble.boards.recover import Recovery, recover
@@ -90,7 +91,7 @@ def test_a_main_py(wedged: Wedged, image: Image, tmp_path: Path, wedge: str) -> 
     assert ("main.py.bad" in files) == (wedge in ("stubborn", "deaf", "watchdog")), (files, report)
 
 
-FILL = "f=open('/log','wb')\ntry:\n while True: f.write(bytes(4096))\nexcept OSError: f.close()"
+FILL = "import os\nf=open('/log','wb')\nfor n in range(os.statvfs('/')[3]-8): f.write(bytes(4096))\nf.close()"
 
 
 def test_a_full_filesystem(wedged: Wedged, image: Image, tmp_path: Path) -> None:

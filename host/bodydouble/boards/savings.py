@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
 _READ_S = 60.0
 _READ = """\
 def _read(path,at,size):
-    from binascii import hexlify
-    room=memoryview(bytearray(512))
+    from binascii import b2a_base64
+    room=memoryview(bytearray(3072))
     with open(path,'rb') as f:
         f.seek(at)
         while size>0:
             n=f.readinto(room)
             if not n:
                 break
-            print(hexlify(room[:n]).decode())
+            print(b2a_base64(room[:n]).decode(),end='')
             size-=n
 """
 _WRITE = """\
@@ -41,7 +42,7 @@ def _write(path,parts):
             f.write(unhexlify(part))
 """
 _PART, _PARTS = 256, 8
-_PIECE = 64 * 1024
+_PIECE = 96 * 3072
 
 
 def save_files(repl: Repl, names: Iterable[str], folder: Path) -> dict[str, bytes]:
@@ -66,7 +67,7 @@ def _read_file(repl: Repl, name: str) -> bytes:
     data = bytearray()
     while True:
         lines = repl.exec(f"_read({name!r},{len(data)},{_PIECE})\n", _READ_S).split()
-        piece = b"".join(bytes.fromhex(line.decode()) for line in lines)
+        piece = b"".join(map(b64decode, lines))
         data += piece
         if len(piece) < _PIECE:
             return bytes(data)
