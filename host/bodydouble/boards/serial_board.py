@@ -6,12 +6,13 @@ newest of it is kept, and tells how the firmware ended.
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bodydouble.boards.board import Board
-from bodydouble.boards.deploy import Deployment, Progress, board_files, deploy, quiet, survey
+from bodydouble.boards.deploy import Deployment, Progress, board_files, deploy, survey
 from bodydouble.boards.errors import BoardGoneError, FirmwareStoppedError, NoReplError, TierError
 from bodydouble.boards.firmware import build_firmware
 from bodydouble.boards.micropythons import OLDEST
@@ -34,6 +35,7 @@ START_S = 60.0
 ATTEND_S = 15.0
 KEPT = 8192
 
+_log = logging.getLogger(__name__)
 _TEXT = rb"[\t\r\n\x1b -~\x80-\xff]*"
 _ENDED = re.compile(_TEXT + rb"\x04(" + _TEXT + rb")\x04>")
 """What the raw REPL says when code has ended: output, and its traceback."""
@@ -86,12 +88,12 @@ def open_serial(
     heap_bytes: int | None = None,
     power: Power,
     verify: bool = False,
-    progress: Progress = quiet,
+    progress: Progress | None = None,
 ) -> Board:
     """Start the firmware of the board on `port`, a path or URL of pyserial's, and open its link.
 
     Firmware that differs from ours is replaced first; `verify` reads every file to know, else the board's own word
-    counts. Where this fails, `power` is the caller's to release.
+    counts; `progress` follows that, else the log tells of it. Where this fails, `power` is the caller's to release.
     """
     if heap_bytes:
         raise InputError(f"a {kind.type} board's heap is what its memory leaves", hint="leave --heap out")
@@ -102,7 +104,7 @@ def open_serial(
         found = survey(repl, hashes=verify)
         _check(kind, found, tier)
         build = build_firmware(found.target)
-        done = deploy(repl, board_files(build), build.sha256, found=found, verify=verify, progress=progress)
+        done = deploy(repl, board_files(build), build.sha256, found=found, verify=verify, progress=progress or _tell)
         # A fresh interpreter: without the modules of an older firmware, or what we have just left on the heap.
         repl.soft_reset()
         repl.start(f"import main\nmain.start({tier!r})\n")
@@ -114,6 +116,12 @@ def open_serial(
         stream.close()
         raise
     return board
+
+
+def _tell(what: str, done: int, total: int) -> None:
+    # Once, as it begins: most boards have the firmware already.
+    if what == "send" and not done:
+        _log.info("putting the firmware on the board: %s bytes", f"{total:,}")
 
 
 def _check(kind: BoardType, found: Survey, tier: str | None) -> None:
