@@ -25,8 +25,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @lru_cache(maxsize=1)
 def no_pico() -> str:
     """What an emulated Pico lacks here: node, or a MicroPython image."""
+    from bodydouble.boards.images import find_image
     from bodydouble.boards.inventory import board_type
-    from bodydouble.boards.picosim.driver import find_image, obstacle
+    from bodydouble.boards.picosim.driver import obstacle
     from bodydouble.errors import BodydoubleError
 
     try:

@@ -21,9 +21,9 @@ from rich.table import Table
 
 from bodydouble.boards.deploy import board_files, deploy, survey
 from bodydouble.boards.firmware import build_firmware
+from bodydouble.boards.images import find_image
 from bodydouble.boards.inventory import board_type
 from bodydouble.boards.picosim import PicoSim
-from bodydouble.boards.picosim.driver import find_image
 from bodydouble.boards.recover_code import FORMAT
 from bodydouble.boards.repl import Repl
 from bodydouble.link.stream import SerialStream

@@ -13,9 +13,10 @@ import pytest
 
 from bodydouble.boards.deploy import deploy
 from bodydouble.boards.errors import DeployError, NoReplError
+from bodydouble.boards.images import find_image
 from bodydouble.boards.inventory import board_type
 from bodydouble.boards.picosim import PicoSim
-from bodydouble.boards.picosim.driver import SimReached, find_image
+from bodydouble.boards.picosim.driver import SimReached
 from bodydouble.boards.picosim.node import find_library
 from bodydouble.boards.reach import attention
 from bodydouble.boards.uf2 import Image

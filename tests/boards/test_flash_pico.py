@@ -11,9 +11,9 @@ import pytest
 from bodydouble.boards.errors import FlashError
 from bodydouble.boards.flash import flash
 from bodydouble.boards.flash_sim import SimTarget
+from bodydouble.boards.images import find_image
 from bodydouble.boards.inventory import board_type
 from bodydouble.boards.picosim import PicoSim
-from bodydouble.boards.picosim.driver import find_image
 from bodydouble.boards.picosim.node import find_library
 from bodydouble.boards.probes import ask_board
 from bodydouble.boards.uf2 import Image

@@ -35,6 +35,14 @@ class SelectorError(InputError):
     """What --board names cannot be a board."""
 
 
+class NoImageError(InputError):
+    """There is no MicroPython image for a board, or not the one that was meant."""
+
+
+class MissingImageError(NoImageError):
+    """None was named, downloaded or built so far."""
+
+
 class ImageError(InputError):
     """A firmware image is damaged, or for another board."""
 

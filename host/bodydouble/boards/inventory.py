@@ -36,6 +36,8 @@ class MicroPythonImage(BaseModel):
     filesystem_bytes: int = Field(gt=0, multiple_of=FLASH_PAGE_BYTES)
     """Size of the filesystem at the flash's end."""
     uf2_family: int = Field(gt=0, le=0xFFFFFFFF)
+    download: str | None = Field(default=None, pattern=r"^https://.+\.uf2$")
+    """The official image, pinned by version."""
 
     @property
     def program_bytes(self) -> int:

@@ -51,11 +51,13 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     from bodydouble.cli.config import SettingsError  # noqa: PLC0415
     from bodydouble.cli.group import OutputError, cli  # noqa: PLC0415
+    from bodydouble.cli.notices import show_notices  # noqa: PLC0415
 
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character gets another one, not a traceback.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    show_notices()
     try:
         code = cli.main(args=arguments, prog_name="bodydouble", standalone_mode=False)
         sys.stdout.flush()

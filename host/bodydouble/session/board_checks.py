@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bodydouble.boards import known_boards, obstacle, open_board
-from bodydouble.boards.building.recipe import recipe_for
 from bodydouble.boards.building.store import built
-from bodydouble.boards.micropythons import Interpreter, find_arm_micropython, find_micropython
+from bodydouble.boards.errors import MissingImageError
+from bodydouble.boards.micropythons import (
+    ARM_BUILD,
+    Interpreter,
+    arm_micropython,
+    find_arm_micropython,
+    find_micropython,
+)
 from bodydouble.errors import BodydoubleError
 from bodydouble.session.finding import Finding
 
@@ -65,12 +71,10 @@ def _process(kind: BoardType, name: str, found: Interpreter) -> Finding:
 
 
 def _pi(kind: BoardType, name: str) -> Finding:
-    build, _ = recipe_for(kind.type)
-    found = built(build)
-    if found is None:
-        return Finding(name, "optional", "no MicroPython to put on one", f"bodydouble boards build {build}")
-    detail = f"MicroPython {found.version} to put on one: {kind.tiers[0]} tier; --board pi:ssh://user@host"
-    return Finding(name, "ok", detail)
+    path = arm_micropython()
+    found = built(ARM_BUILD)
+    what = f"MicroPython {found.version}" if found and found.program == path else str(path)
+    return Finding(name, "ok", f"{what} to put on one: {kind.tiers[0]} tier; --board pi:ssh://user@host")
 
 
 def _emulated(kind: BoardType, name: str) -> Finding:
@@ -78,9 +82,13 @@ def _emulated(kind: BoardType, name: str) -> Finding:
         parts = _WITH_CURE.fullmatch(said)
         what, cure = (parts["what"], parts["cure"]) if parts else (said, "see bodydouble boards list")
         return Finding(name, "optional", what, cure)
-    from bodydouble.boards.picosim.driver import find_image  # noqa: PLC0415 - only where it can run
+    from bodydouble.boards.images import find_image  # noqa: PLC0415 - only where it can run
 
-    image = find_image(kind)
+    try:
+        image = find_image(kind)
+    except MissingImageError:
+        cure = f"bodydouble boards build {kind.type}, else it is fetched or built on first use"
+        return Finding(name, "optional", "no MicroPython image yet", cure)
     return Finding(
         name, "ok", f"MicroPython {image.version} for {image.machine}; {_tier(kind)}; time is its own cycles"
     )

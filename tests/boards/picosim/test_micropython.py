@@ -10,9 +10,9 @@ import psutil
 import pytest
 import serial
 
+from bodydouble.boards.images import find_image
 from bodydouble.boards.inventory import board_type
 from bodydouble.boards.picosim import PicoSim
-from bodydouble.boards.picosim.driver import find_image
 from bodydouble.boards.picosim.emulator import unique_id
 from bodydouble.boards.uf2 import Image
 from support.processes import wait_for

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodydouble.boards.building.store import built
-from bodydouble.boards.errors import NoReplyError
+from bodydouble.boards.errors import MissingImageError, NoReplyError
 from bodydouble.boards.flash_sim import SimTarget
 from bodydouble.boards.flash_usb import repl_bootloader
+from bodydouble.boards.images import find_image, obtain_image
 from bodydouble.boards.picosim.emulator import PicoSim
-from bodydouble.boards.picosim.errors import NoImageError, NoNodeError
+from bodydouble.boards.picosim.errors import NoNodeError
 from bodydouble.boards.picosim.node import find_node
 from bodydouble.boards.reach import deaf_bootloader
 from bodydouble.boards.serial_board import open_serial
-from bodydouble.boards.uf2 import Image, read_image
 from bodydouble.resources import cache_dir
 
 if TYPE_CHECKING:
     from bodydouble.boards.board import Board
     from bodydouble.boards.inventory import BoardType
     from bodydouble.boards.selector import Selector
+    from bodydouble.boards.uf2 import Image
 
-IMAGE = "BODYDOUBLE_PICO_IMAGE"
 CLOCK = "emulated cycles"
 ATTACH_S = 10.0
 
@@ -47,25 +45,12 @@ def open_board(kind: BoardType, selector: Selector, *, tier: str | None, heap_by
 
 def start_sim(kind: BoardType, name: str) -> PicoSim:
     """Power the emulated Pico `name`; its flash is kept between runs."""
-    return PicoSim.start(name, find_image(kind), flash_path(name))
+    return PicoSim.start(name, obtain_image(kind), flash_path(name))
 
 
 def flash_path(name: str) -> Path:
     """The file that is the flash of the emulated Pico of this name."""
     return cache_dir() / "pico-sim" / f"{name}.flash"
-
-
-def find_image(kind: BoardType) -> Image:
-    """The MicroPython image that it runs: the one that BODYDOUBLE_PICO_IMAGE names, else the one in the cache."""
-    if named := os.environ.get(IMAGE):
-        return read_image(Path(named), kind)
-    found = built("pico")
-    if found is None:
-        raise NoImageError(
-            "there is no MicroPython image for the emulated Pico",
-            hint=f"bodydouble boards build pico, or set {IMAGE} to one",
-        )
-    return read_image(found.program, kind)
 
 
 @contextmanager
@@ -78,10 +63,9 @@ def reach(kind: BoardType, selector: Selector, *, purpose: str) -> Iterator[SimR
 @contextmanager
 def flash_target(kind: BoardType, selector: Selector, *, purpose: str) -> Iterator[SimTarget]:  # noqa: ARG001 - as above
     """The emulated Pico of this name, to be flashed: its flash may hold anything, or nothing."""
-    try:
+    image = None
+    with suppress(MissingImageError):
         image = find_image(kind)  # as `start_sim`, which would else put it over what is flashed now
-    except NoImageError:
-        image = None
     name = selector.instance
     with PicoSim.start(name, image, flash_path(name), attach_s=None) as sim:
         with suppress(NoReplyError):  # a program that shows no port: the button will do
@@ -121,7 +105,7 @@ class SimReached:
 
     def image(self) -> Image:
         """What it was started with."""
-        return find_image(self.kind)
+        return obtain_image(self.kind)
 
 
 class SimPlug:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bodydouble.errors import BoardError, FirmwareError, InputError
+from bodydouble.errors import BoardError, FirmwareError
 
 
 class NoNodeError(BoardError):
@@ -19,7 +19,3 @@ class EmulatorBusyError(BoardError):
 
 class EmulatorError(FirmwareError):
     """The emulator refused a command, or ended by itself."""
-
-
-class NoImageError(InputError):
-    """There is no MicroPython image to run, or it cannot be read."""
