@@ -40,7 +40,7 @@ def test_a_machine_with_nothing(desk: Desk) -> None:
         assert "no asm: the assembler tier is Thumb code" in found["unix"].detail
     for name, detail, cure in (
         ("pi-arm", "no 32-bit ARM MicroPython was found", "bodydouble boards build pi-arm"),
-        ("pi", "no MicroPython to put on one", "bodydouble boards build pi-arm"),
+        ("pi", "no 32-bit ARM MicroPython was found", "bodydouble boards build pi-arm"),
         ("pico", "none is plugged in; armv6m emitter: asm tier", "plug one in; bodydouble boards setup says"),
         ("pico2", "none is plugged in; armv7emsp emitter: asm tier", "plug one in; bodydouble boards setup says"),
     ):
