@@ -205,6 +205,8 @@ def test_safe_mode_ends_with_a_deploy(bench: Bench) -> None:
     for _ in range(3):
         assert "always" in bench.boot()
     assert "safe mode" in bench.boot()
+    assert not deploy(bench.repl(), broken, sha("broken")).changed
+    assert "always" in bench.boot()
     deploy(bench.repl(), firmware("new"), sha("new"))
     assert "booted new\r\n" in bench.boot()
 

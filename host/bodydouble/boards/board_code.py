@@ -74,6 +74,8 @@ def survey(hashes):
         finish()
     else:
         interrupted=clear('/.new')
+    if kind('/.boots'):
+        os.remove('/.boots')
     try:
         import deflate
         inflates=True
@@ -100,7 +102,8 @@ def survey(hashes):
 """
 """survey(hashes): facts as JSON on a line, the manifest on the next, then path, tab, SHA-256 of every file of ours.
 
-A journal that is found is finished, and what an interrupted deploy left is cleared, first.
+A journal that is found is finished, what an interrupted deploy left is cleared, and so is the loader's count of boots
+that failed: safe mode is over once a host has looked.
 """
 
 INSTALL = """\

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from bodydouble.boards.firmware import Build
     from bodydouble.boards.repl import Repl
 
-BOOTS = "/.boots"
-"""Where the loader counts boots that failed: new firmware starts with none."""
 MANIFEST = "/bodydouble.json"
 LOADER = "/main.py"
 STAGE = "/.new"
@@ -107,7 +105,7 @@ def board_files(build: Build, *, source: Path | None = None) -> dict[str, bytes]
 
 
 def survey(repl: Repl, *, hashes: bool = True) -> Survey:
-    """Look at the board in raw REPL; a journal that is found is finished first.
+    """Look at the board in raw REPL; a journal that is found is finished, and the count of failed boots forgotten.
 
     `hashes` False spares the time to read the files.
     """
@@ -177,7 +175,7 @@ def deploy(
         foreign = there.get(LOADER)
         if LOADER in done.sent and foreign is not None and ours.get(LOADER) != foreign:
             done.kept = repl.exec(f"keep({LOADER!r})").decode().strip()
-        journal = {"v": 1, "move": _moves(done.sent, there), "delete": [*done.removed, BOOTS]}
+        journal = {"v": 1, "move": _moves(done.sent, there), "delete": done.removed}
         repl.exec(f"commit({json.dumps(journal, separators=(',', ':'))!r})", COMMIT_S)
     except BoardCodeError as error:
         raise DeployError(
