@@ -1,10 +1,10 @@
 """A board's raw REPL over a byte stream: getting its attention, running code on it, handing the stream over.
 
-`mpremote` has a transport for this, too. A line of code takes as long by it on a terminal (tests/bench/bench_deploy.py),
-but it starts from a board that listens: out of a raw paste or a busy program it does not come. It prints what it
-did not expect, waits for ever for a window of a raw paste, takes files in pieces of 256 bytes as Python text, and on
-ports that are no terminal sleeps 10 ms wherever no byte has come yet. So the conversation is our own, and `mpremote`
-does what people do with it (`bodydouble boards repl`).
+`mpremote` has a transport for this, too. On a terminal a line of code takes as long by it (bench_deploy.py), but it
+starts from a board that listens: out of a raw paste or a busy program it does not come. It prints what it did not
+expect, waits for ever for a window of a raw paste, takes files in pieces of 256 bytes as Python text, and on ports
+that are no terminal sleeps 10 ms wherever no byte has come yet. So the conversation is our own, and `mpremote` does
+what people do with it (`bodydouble boards repl`).
 """
 
 from __future__ import annotations
