@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -242,6 +241,8 @@ def _install_command(needs: list[Need]) -> str:
 
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
+    import fcntl  # noqa: PLC0415 - Windows has none, nor any builds
+
     path = work_dir(name).with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
