@@ -24,7 +24,7 @@ from bodydouble.link.stream import ByteStream
 from support.fake_pico import FakePico
 
 LOADER = (Path(__file__).resolve().parents[2] / "firmware" / "main.py").read_text()
-POINTS = 24
+POINTS = 18
 SOAK_POINTS = 300
 PARTS = 7
 

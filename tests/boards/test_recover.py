@@ -86,9 +86,9 @@ class Patient:
 
 @pytest.fixture
 def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
-    monkeypatch.setattr("bodydouble.boards.recover.RAW_S", 2.0)
-    monkeypatch.setattr("bodydouble.boards.recover.VANISHING_S", 3.0)
-    monkeypatch.setattr("bodydouble.boards.recover.PORT_S", 2.0)
+    # A fake Pico answers in milliseconds, if at all.
+    for name, seconds in {"BURST_S": 0.7, "RAW_S": 1.5, "VANISHING_S": 2.0, "PORT_S": 1.0, "PROOF_S": 4.0}.items():
+        monkeypatch.setattr(f"bodydouble.boards.recover.{name}", seconds)
     patient = Patient(tmp_path / "flash")
     yield patient
     if patient.pico.alive:
@@ -120,7 +120,7 @@ def outcomes(report: Recovery) -> list[tuple[str, str]]:
 GENTLE = [("port", "answered"), ("Ctrl-C", "answered"), ("proof", "answered")]
 
 
-@pytest.mark.parametrize("main", ["", LOOP, CRASH, "raise SystemExit", "print('y' * 10000)"])
+@pytest.mark.parametrize("main", ["", LOOP, CRASH])
 def test_a_board_that_only_needs_ctrl_c_keeps_its_files(patient: Patient, main: str) -> None:
     patient.with_main(main)
     report = cure(patient)
