@@ -70,8 +70,13 @@ const whole = {
     ),
 };
 
-/** Let a masked interrupt end WFI without being entered. (ARMv6-M, B1.5.18) */
+/** Start handlers at even addresses; let a masked interrupt end WFI without being entered. (ARMv6-M, B1.5) */
 export function mend(core) {
+  const enter = core.exceptionEntry.bind(core);
+  core.exceptionEntry = (number) => {
+    enter(number);
+    core.PC &= ~1;
+  };
   const check = core.checkForInterrupts.bind(core);
   core.checkForInterrupts = () => {
     if (!core.waiting || !core.PM) return check();
@@ -88,7 +93,6 @@ export function wake(core) {
 export function takeExceptions(core) {
   while (core.interruptsUpdated && core.checkForInterrupts()) {
     core.waiting = false;
-    core.PC &= ~1;
   }
 }
 
