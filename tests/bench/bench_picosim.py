@@ -29,17 +29,17 @@ HARNESS = Path(emulator.__file__).parent / "harness"
 SCRIPT = Path(__file__).with_name("bench_picosim.mjs")
 
 WORKLOADS = {
-    "bytecode": "def f():\n s=0\n for i in range(10000): s+=i&7\n return s\nf()\n",
-    "dictionaries and strings": "def f(n):\n d={}\n for i in range(n):\n  d[i%97]=str(i)+'x'\nf(800)\n",
+    "bytecode": "def f():\n s=0\n for i in range(60000): s+=i&7\n return s\nf()\n",
+    "dictionaries and strings": "def f(n):\n d={}\n for i in range(n):\n  d[i%97]=str(i)+'x'\nf(6000)\n",
     "viper": (
         "@micropython.viper\ndef f(n:int)->int:\n b=bytearray(256)\n p=ptr8(b)\n s=0\n"
-        " for i in range(n):\n  s+=(p[i&255]^128)-128\n  p[i&255]=s\n return s\nf(60000)\n"
+        " for i in range(n):\n  s+=(p[i&255]^128)-128\n  p[i&255]=s\n return s\nf(300000)\n"
     ),
     "assembler": (
         "@micropython.asm_thumb\ndef f(r0,r1):\n label(L)\n ldrb(r2,[r1,0])\n ldrb(r3,[r1,1])\n mul(r2,r3)\n"
-        " add(r4,r4,r2)\n sub(r0,1)\n bne(L)\nf(200000,bytearray(4))\n"
+        " add(r4,r4,r2)\n sub(r0,1)\n bne(L)\nf(1000000,bytearray(4))\n"
     ),
-    "output by USB": "import sys\nb=bytes(4000)\nfor i in range(10): sys.stdout.buffer.write(b)\n",
+    "output by USB": "import sys\nb=bytes(4000)\nfor i in range(40): sys.stdout.buffer.write(b)\n",
 }
 
 
