@@ -6,7 +6,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -137,8 +137,12 @@ def test_power_that_fails_at_random_steps_leaves_a_board_that_boots(old_flash: P
                 repl.exec("import os\nos.remove('/booted')")
             cut = rng.randrange(1, whole)
             bench.sim.control("cut_power", steps=cut)
-            with pytest.raises((StreamClosedError, NoReplError, DeployError)):
+            with suppress(StreamClosedError, NoReplError, DeployError):
                 bench.deploy("new")
+            # Runs differ by a few steps: one of the last cuts may come too late for the deploy.
+            bench.sim.control("cut_power", steps=None)
+            bench.sim.control("power", on=False)
+            bench.sim.wait_detached(30)
             booted = bench.on()
             assert booted in ("old", "new"), f"cut after {cut} of {whole} steps: {booted}"
             outcomes.add(booted)
