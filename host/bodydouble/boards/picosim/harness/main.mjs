@@ -7,7 +7,7 @@
 //   clock      "wall" or "emulated"
 //   paced      whether packets take their time on the bus
 //   compile    false: the plain core of rp2040js, for comparison
-// It ends when its standard input does. (control.mjs: commands)
+// It ends when its standard input or its parent does. (control.mjs: commands)
 
 import fs from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -16,6 +16,7 @@ import { Control } from './control.mjs';
 import { Flash } from './flash.mjs';
 import { Machine } from './machine.mjs';
 import { Pacer } from './pacer.mjs';
+import { endWith } from './parent.mjs';
 import { Pins } from './pins.mjs';
 import { Ports } from './ports.mjs';
 import { UsbHost } from './usb_host.mjs';
@@ -25,6 +26,7 @@ const log = (line) => process.stderr.write(`${line}\n`);
 let complaints = 50;
 console.warn = (...words) => complaints-- > 0 && log(words.join(' ')); // rp2040js's own
 
+endWith(process.ppid);
 const library = await import(pathToFileURL(options.library));
 const uniqueId = Buffer.from(options.unique_id, 'hex');
 const flash = new Flash(options.flash_fd ?? fs.openSync(options.flash, 'r+'), uniqueId);
