@@ -58,7 +58,7 @@ def test_an_emulator_that_hangs_ends_with_its_parent_too(tmp_path: Path) -> None
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
-        wait_for(lambda: child.cpu_times().user > 0.3)  # past its start
+        wait_for(lambda: child.cpu_times().user > 0.3, "work")  # past its start
         parent.send_signal(signal.SIGKILL)
     assert psutil.wait_procs([child], timeout=20)[1] == []
 
