@@ -107,7 +107,7 @@ def train(seed: int, count: int, epochs: int) -> bytes:
 
     reproducible(seed)
     rows, labels = cached_examples("train", count, seed)
-    shape = Shape(40, 5, ((5, 56), (9, 64), (13, 64), (17, 64)), 6, len(LABELS))
+    shape = Shape(48, 5, ((5, 72), (9, 80), (13, 80), (17, 80)), 6, len(LABELS))
     model = shape.training_model(dropout=0.0)
     steps = epochs * (len(rows) // BATCH)
     rate = tf.keras.optimizers.schedules.CosineDecay(0.0, steps, alpha=0.01, warmup_target=0.003, warmup_steps=200)
@@ -196,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scenes", type=int, default=2100, help="of 12 s, to train on")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=45)
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder for command.tflite and command.json")
     given = parser.parse_args()
     model = train(given.seed, given.scenes, given.epochs)

@@ -79,7 +79,7 @@ def test_the_manifest_is_that_of_the_file() -> None:
 
 def test_it_is_small_enough_and_compiles_for_the_board() -> None:
     plan = compile_model(MODEL, "command")
-    assert len(MODEL) < 60_000
+    assert len(MODEL) < 80_000
     assert plan.macs < 60_000
 
 
