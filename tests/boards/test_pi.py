@@ -52,7 +52,7 @@ class Pi:
 
 
 @pytest.fixture
-def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_orphans: None) -> Pi:
+def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_orphans: None) -> Iterator[Pi]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "home").mkdir()
     ssh = tmp_path / "bin" / "ssh"
@@ -63,7 +63,10 @@ def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_orphans: None) -> Pi:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("BODYDOUBLE_MICROPYTHON_ARM", str(program))
-    return Pi(tmp_path)
+    before = psutil.Process().children(recursive=True)
+    yield Pi(tmp_path)
+    # What ran over there sees the end of its connection by itself, a little later than we.
+    psutil.wait_procs([child for child in psutil.Process().children(recursive=True) if child not in before], 5)
 
 
 def test_what_is_there_is_not_sent_again(pi: Pi) -> None:
