@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,6 +17,7 @@ else:
     import tomli as tomllib
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+Described = TypeVar("Described", bound=BaseModel)
 UsbId = Annotated[int, Field(ge=0, le=0xFFFF)]
 FLASH_PAGE_BYTES = 4096
 
@@ -116,9 +117,10 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
-def _read(path: Path) -> BoardType:
+def read_file(path: Path, model: type[Described]) -> Described:
+    """One of our TOML files, checked. BoardFileError names it, and the place in it that is wrong."""
     try:
-        kind = BoardType.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return model.model_validate(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
         raise BoardFileError(f"cannot read {path}: {error.strerror}", hint="reinstall bodydouble") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -127,6 +129,10 @@ def _read(path: Path) -> BoardType:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BoardFileError(f"{path}: {where}: {first['msg']}", hint="correct the file") from error
+
+
+def _read(path: Path) -> BoardType:
+    kind = read_file(path, BoardType)
     if kind.type != path.stem:
         raise BoardFileError(f"{path} describes {kind.type!r}", hint=f"name it {kind.type}.toml")
     return kind

@@ -50,17 +50,12 @@ class Interpreter:
 
 def find_micropython() -> Interpreter:
     """BODYDOUBLE_MICROPYTHON, else `micropython` on PATH if new enough, else the wheel; or NoMicroPythonError."""
-    named = os.environ.get(VARIABLE)
+    named = _named(VARIABLE)
     if named:
-        path = shutil.which(named)
-        if path is None:
-            raise NoMicroPythonError(
-                f"{VARIABLE} names {named}, which cannot be run", hint=f"correct or unset {VARIABLE}"
-            )
-        found = _probe(path)
+        found = _probe(named)
         if found is None:
             raise NoMicroPythonError(
-                f"{VARIABLE} names {named}, which is no MicroPython of 1.24 or later",
+                f"{VARIABLE} names {os.environ[VARIABLE]}, which is no MicroPython of 1.24 or later",
                 hint=f"correct or unset {VARIABLE}",
             )
         return found
@@ -76,14 +71,9 @@ def find_micropython() -> Interpreter:
 
 def arm_micropython() -> Path:
     """The 32-bit ARM MicroPython that BODYDOUBLE_MICROPYTHON_ARM names, else the build; or NoMicroPythonError."""
-    named = os.environ.get(ARM_VARIABLE)
+    named = _named(ARM_VARIABLE)
     if named:
-        path = shutil.which(named)
-        if path is None:
-            raise NoMicroPythonError(
-                f"{ARM_VARIABLE} names {named}, which cannot be run", hint=f"correct or unset {ARM_VARIABLE}"
-            )
-        return Path(path).resolve()
+        return Path(named).resolve()
     found = built(ARM_BUILD)
     if found is None:
         raise NoMicroPythonError("no 32-bit ARM MicroPython was found", hint="bodydouble boards build pi-arm")
@@ -106,6 +96,19 @@ def find_arm_micropython() -> Interpreter:
         )
         raise NoMicroPythonError(f"{path} is no 32-bit ARM MicroPython of 1.24 or later that runs here", hint=cure)
     return found
+
+
+def _named(variable: str) -> str | None:
+    # The program that an environment variable names; None where it names none.
+    named = os.environ.get(variable)
+    if not named:
+        return None
+    path = shutil.which(named)
+    if path is None:
+        raise NoMicroPythonError(
+            f"{variable} names {named}, which cannot be run", hint=f"correct or unset {variable}"
+        )
+    return path
 
 
 def on_arm() -> bool:

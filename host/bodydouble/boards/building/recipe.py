@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import sys
 from pathlib import Path, PurePosixPath
 from shutil import which
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bodydouble.boards.building.errors import UnknownBuildError
-from bodydouble.boards.errors import BoardFileError
-from bodydouble.boards.inventory import Name
+from bodydouble.boards.inventory import Name, read_file
 from bodydouble.resources import boards_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 Relative = Annotated[str, StringConstraints(pattern=r"^([\w{}+-][\w.{}+-]*(/[\w{}+-][\w.{}+-]*)*)?$")]
@@ -108,7 +101,7 @@ def recipe_for(board: str, folder: Path | None = None) -> tuple[str, Recipe]:
     folder = folder or boards_dir() / "recipes"
     found = {
         kind: (name, recipe)
-        for recipe in map(_read, sorted(folder.glob("*.toml")))
+        for recipe in (read_file(path, Recipe) for path in sorted(folder.glob("*.toml")))
         for name, kinds in recipe.builds.items()
         for kind in kinds
     }
@@ -117,19 +110,6 @@ def recipe_for(board: str, folder: Path | None = None) -> tuple[str, Recipe]:
             f"nothing is built for a {board!r} board", hint=f"boards to build for: {', '.join(sorted(found))}"
         )
     return found[board]
-
-
-def _read(path: Path) -> Recipe:
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise BoardFileError(f"cannot read {path}: {error.strerror}", hint="reinstall bodydouble") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BoardFileError(f"{path} is no TOML: {error}", hint="correct the file") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BoardFileError(f"{path}: {where}: {first['msg']}", hint="correct the file") from error
 
 
 def filled(text: str, values: dict[str, str]) -> str:
