@@ -17,15 +17,17 @@ def kind(path):
         return os.stat(path)[0]
     except OSError:
         return 0
-def sha(path):
+def digest(f):
     h=hashlib.sha256()
-    with open(path,'rb') as f:
-        while True:
-            n=f.readinto(room)
-            if not n:
-                break
-            h.update(room[:n])
+    while True:
+        n=f.readinto(room)
+        if not n:
+            break
+        h.update(room[:n])
     return hexlify(h.digest()).decode()
+def sha(path):
+    with open(path,'rb') as f:
+        return digest(f)
 def walk(folder,each):
     for entry in os.ilistdir(folder):
         path=folder+'/'+entry[0]
@@ -124,16 +126,11 @@ def receive(files,bits,chunk):
     f=None
     def check():
         # Read back through the same handle: to open a file again is to search every folder above it again.
-        h=hashlib.sha256()
         f.flush()
         f.seek(0)
-        while True:
-            n=f.readinto(room)
-            if not n:
-                break
-            h.update(room[:n])
+        said=digest(f)
         f.close()
-        print(hexlify(h.digest()).decode())
+        print(said)
     def following():
         # The next file that has bytes to come; empty ones are made on the way.
         nonlocal f,left,number,folder

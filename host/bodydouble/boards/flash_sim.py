@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from bodydouble.boards.errors import BoardCodeError, NoReplError
 from bodydouble.boards.flash import Tell
 from bodydouble.boards.flash_usb import repl_bootloader
 from bodydouble.boards.probes import run_on_board
-from bodydouble.boards.uf2 import Image
+from bodydouble.boards.uf2 import Image, uf2_file
 from bodydouble.link.errors import PortError, StreamClosedError
 
 VANISH_S = 10.0
@@ -95,9 +93,7 @@ class SimLoader:
     def write(self, image: Image, tell: Tell) -> bool:
         """Write all of it; the board restarts by itself."""
         tell("writing", 0, image.size_bytes)
-        with tempfile.TemporaryDirectory(prefix="bodydouble-") as folder:
-            path = Path(folder, "firmware.uf2")
-            path.write_bytes(image.to_uf2())
+        with uf2_file(image) as path:
             self._emulator.control("uf2", path=str(path))
         tell("writing", image.size_bytes, image.size_bytes)
         return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from bodydouble.boards.inventory import BoardType
 from bodydouble.boards.locks import BoardLock
 from bodydouble.boards.probes import attended, run_on_board
 from bodydouble.boards.selector import Selector
-from bodydouble.boards.uf2 import Image
+from bodydouble.boards.uf2 import Image, uf2_file
 from bodydouble.clock import Clock, monotonic
 from bodydouble.link.errors import PortError, StreamClosedError
 
@@ -227,11 +226,11 @@ class PicotoolLoader:
 
     def write(self, image: Image, tell: Tell) -> bool:
         """Load, verify and restart."""
-        with _file(image) as path:
+        with uf2_file(image) as path:
             tell("writing", 0, image.size_bytes)
-            self._picotool("load", path)
+            self._picotool("load", str(path))
             tell("verifying", image.size_bytes, image.size_bytes)
-            self._picotool("verify", path)
+            self._picotool("verify", str(path))
         self._picotool("reboot")
         return True
 
@@ -254,11 +253,3 @@ class PicotoolLoader:
             raise FlashError(
                 f"picotool {command[0]} failed: {said}", hint="bodydouble boards setup; or try --via drive"
             )
-
-
-@contextmanager
-def _file(image: Image) -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="bodydouble-") as folder:
-        path = Path(folder, "firmware.uf2")
-        path.write_bytes(image.to_uf2())
-        yield str(path)

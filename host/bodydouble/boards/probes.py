@@ -64,7 +64,7 @@ class Probe:
 
 
 @contextmanager
-def attended(port: str) -> Iterator[Repl]:
+def attended(port: str, timeout_s: float = ATTEND_S) -> Iterator[Repl]:
     """The raw REPL of the board on `port`, interrupted in whatever it does. NoReplError where it does not answer."""
     from bodydouble.boards.repl import Repl  # noqa: PLC0415 - only when a board is asked
     from bodydouble.link.stream import SerialStream  # noqa: PLC0415
@@ -72,7 +72,7 @@ def attended(port: str) -> Iterator[Repl]:
     stream = SerialStream(port)
     try:
         repl = Repl(stream)
-        repl.attend(ATTEND_S)
+        repl.attend(timeout_s)
         yield repl
     finally:
         stream.close()

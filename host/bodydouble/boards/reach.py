@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bodydouble.boards.errors import NoDriverError, NoReplError, NoReplyError, NoSuchBoardError
-from bodydouble.boards.repl import Repl
+from bodydouble.boards.probes import attended
+from bodydouble.boards.recover_code import RESET
 from bodydouble.clock import Clock, monotonic
 from bodydouble.link.errors import StreamClosedError
-from bodydouble.link.stream import SerialStream
 
 if TYPE_CHECKING:
     from bodydouble.boards.discovery import Device, Surroundings
     from bodydouble.boards.flash import Target
     from bodydouble.boards.inventory import BoardType
     from bodydouble.boards.recover import Power
+    from bodydouble.boards.repl import Repl
     from bodydouble.boards.selector import Selector
     from bodydouble.boards.uf2 import Image
 
@@ -29,15 +30,24 @@ BACK_S = 60.0
 APPEAR_S = 15.0
 """For a board that resets itself again and again."""
 POLL_S = 0.1
-_RESET = "import machine\nmachine.reset()\n"
 
 
-class Reached(Protocol):
-    """A board, kept from others meanwhile."""
+class Patient(Protocol):
+    """A board as far as `recover` needs it."""
 
     @property
     def where(self) -> str:
         """Which one, in words."""
+
+    def port(self) -> str | None:
+        """Its port as of now; None while it has none."""
+
+    def target(self, *, deaf: bool = False) -> Target | None:
+        """What brings it into BOOTSEL mode; None where nothing can. `deaf`: its REPL need not be asked."""
+
+
+class Reached(Patient, Protocol):
+    """A board, kept from others meanwhile."""
 
     @property
     def name(self) -> str:
@@ -46,12 +56,6 @@ class Reached(Protocol):
     @property
     def power(self) -> Power | None:
         """What switches its supply, where that comes with the board."""
-
-    def port(self) -> str | None:
-        """Its port as of now; None while it has none."""
-
-    def target(self, *, deaf: bool = False) -> Target | None:
-        """What brings it into BOOTSEL mode; None where nothing can. `deaf`: its REPL need not be asked."""
 
     def image(self) -> Image | None:
         """The MicroPython image that it should run, where that is known."""
@@ -78,25 +82,18 @@ def reach(
     return made(kind, selector, purpose=purpose)
 
 
-@contextmanager
-def attention(reached: Reached, timeout_s: float = ATTEND_S) -> Iterator[Repl]:
+def attention(reached: Reached, timeout_s: float = ATTEND_S) -> AbstractContextManager[Repl]:
     """The board's raw REPL, whatever it was doing. NoReplError where it does not answer."""
     port = reached.port()
     if port is None:
         raise NoReplError(f"{reached.where} has no port", hint="bodydouble boards recover")
-    stream = SerialStream(port)
-    try:
-        repl = Repl(stream)
-        repl.attend(timeout_s)
-        yield repl
-    finally:
-        stream.close()
+    return attended(port, timeout_s)
 
 
 def restart(reached: Reached, *, clock: Clock = monotonic, sleep: Callable[[float], None] = time.sleep) -> float:
     """Reset the board as its reset pin would, and wait until it has a port again; returns the seconds that took."""
     with attention(reached) as repl, suppress(NoReplError, StreamClosedError):
-        repl.start(_RESET, 2.0)  # it may be gone before it has said that it goes
+        repl.start(RESET, 2.0)  # it may be gone before it has said that it goes
     began = clock()
     gone = False
     while not gone and clock() - began < GONE_S:

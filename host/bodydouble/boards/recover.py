@@ -27,8 +27,8 @@ from bodydouble.link.errors import PortError, StreamClosedError
 from bodydouble.link.stream import SerialStream
 
 if TYPE_CHECKING:
-    from bodydouble.boards.flash import Target
     from bodydouble.boards.holders import Holding
+    from bodydouble.boards.reach import Patient
     from bodydouble.boards.uf2 import Image
     from bodydouble.link.stream import ByteStream
 
@@ -68,20 +68,6 @@ class Recovery:
     changes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-
-class Patient(Protocol):
-    """The board, as it is reached from here."""
-
-    @property
-    def where(self) -> str:
-        """Which one, in words."""
-
-    def port(self) -> str | None:
-        """Its port as of now; None while it has none."""
-
-    def target(self, *, deaf: bool = False) -> Target | None:
-        """What brings it into BOOTSEL mode and writes its flash; None where nothing can. `deaf`: not by its REPL."""
 
 
 class Power(Protocol):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import struct
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +88,15 @@ class Image:
             + struct.pack("<I", _END)
             for number, (address, page) in enumerate(self.pages.items())
         )
+
+
+@contextmanager
+def uf2_file(image: Image) -> Iterator[Path]:
+    """The image as a UF2 file, for programs that take one; it goes with the `with` block."""
+    with tempfile.TemporaryDirectory(prefix="bodydouble-") as folder:
+        path = Path(folder, "firmware.uf2")
+        path.write_bytes(image.to_uf2())
+        yield path
 
 
 def read_image(path: Path, kind: BoardType) -> Image:
