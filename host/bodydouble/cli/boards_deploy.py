@@ -5,21 +5,15 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import DownloadColumn
 
 from bodydouble.cli.boards import which_board
 from bodydouble.cli.options import console, json_option
+from bodydouble.cli.progress import transfer_bar
 from bodydouble.cli.report import Report, to_text
 from bodydouble.errors import BoardError, ExitCode
-
-if TYPE_CHECKING:
-    from bodydouble.boards.deploy import Progress as Told
 
 
 @click.command()
@@ -43,7 +37,7 @@ def deploy(board: str, quick: bool, json_path: str | None) -> None:
 
         selector = Selector.parse(board)
         kind = board_type(selector.type)
-        with reach(kind, selector, purpose="deploy the firmware") as reached, _bar() as told:
+        with reach(kind, selector, purpose="deploy the firmware") as reached, transfer_bar(DownloadColumn()) as told:
             with attention(reached) as repl:
                 told("compare", 0, 1)
                 found = survey(repl, hashes=not quick)
@@ -95,16 +89,3 @@ def repl(board: str, arguments: tuple[str, ...]) -> int:
         command = ["connect", str(reached.port()), "resume", *(arguments or ("repl",))]
         done = subprocess.run([sys.executable, "-m", "mpremote", *command], check=False)
     return ExitCode.PASSED if done.returncode == 0 else ExitCode.EXPECTATION
-
-
-@contextmanager
-def _bar() -> Iterator[Told]:
-    """A bar on stderr where that is a terminal."""
-    errors = Console(stderr=True)
-    if not errors.is_terminal:
-        yield lambda what, done, total: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)

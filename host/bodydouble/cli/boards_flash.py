@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bodydouble.cli.boards import which_board
 from bodydouble.cli.options import console, json_option
+from bodydouble.cli.progress import transfer_bar
 from bodydouble.cli.report import Report, to_text
 from bodydouble.errors import ExitCode
 
 if TYPE_CHECKING:
-    from bodydouble.boards.flash import Tell
     from bodydouble.boards.flash_usb import Via
 
 
@@ -48,7 +44,7 @@ def flash(image: Path, board: str, via: Via, json_path: str | None) -> int:
         selector = Selector.parse(board)
         kind = board_type(selector.type)
         contents = read_image(image, kind)
-        with flash_target(kind, selector, via=via, purpose=f"flash {image.name}") as target, _bar() as tell:
+        with flash_target(kind, selector, via=via, purpose=f"flash {image.name}") as target, transfer_bar() as tell:
             done = write(contents, target, tell)
             where = target.where
         if target.serial:
@@ -59,16 +55,3 @@ def flash(image: Path, board: str, via: Via, json_path: str | None) -> int:
         if not done.verified:
             out.print("  nobody could read it back: install picotool, or see that the board's REPL answers")
         return ExitCode.PASSED if done.verified else ExitCode.EXPECTATION
-
-
-@contextmanager
-def _bar() -> Iterator[Tell]:
-    """A bar on stderr where that is a terminal."""
-    errors = Console(stderr=True)
-    if not errors.is_terminal:
-        yield lambda what, done, total: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
