@@ -7,7 +7,6 @@ beside it in microWakeWord's format; `bodydouble stream --wake NAME` finds them 
 from __future__ import annotations
 
 import difflib
-import fcntl
 import hashlib
 import json
 import re
@@ -17,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from bodydouble.compiler import compile_model
 from bodydouble.compiler.reader import MODEL_BYTES_MAX
@@ -208,8 +209,7 @@ def _locked(folder: Path) -> Iterator[None]:
     # Of two processes that add the same name at once, the second one finds it taken.
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(folder / ".lock"):
             yield
     except OSError as error:
         raise InputError(
