@@ -11,7 +11,10 @@ import psutil
 import pytest
 
 from bodydouble.boards.board import Board
+from bodydouble.boards.images import find_image
 from bodydouble.boards.inventory import board_type
+from bodydouble.boards.picosim.node import find_library
+from bodydouble.boards.uf2 import Image
 from bodydouble.boards.unix import open_unix
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
@@ -35,6 +38,15 @@ def echo_firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def image(shared_cache: Path) -> Image:
+    """The emulated Pico's MicroPython; its emulator is then in the cache of these tests."""
+    # Before the tests' own cache is in force: the emulator need not be fetched for it again.
+    folder = next(folder for folder in find_library().parents if folder.name == "rp2040js")
+    shutil.copytree(folder, shared_cache / "rp2040js", dirs_exist_ok=True)
+    return find_image(board_type("pico-sim"))
 
 
 @pytest.fixture(autouse=True)

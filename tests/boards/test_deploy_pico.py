@@ -13,11 +13,9 @@ import pytest
 
 from bodydouble.boards.deploy import deploy
 from bodydouble.boards.errors import DeployError, NoReplError
-from bodydouble.boards.images import find_image
 from bodydouble.boards.inventory import board_type
 from bodydouble.boards.picosim import PicoSim
 from bodydouble.boards.picosim.driver import SimReached
-from bodydouble.boards.picosim.node import find_library
 from bodydouble.boards.reach import attention
 from bodydouble.boards.uf2 import Image
 from bodydouble.link.errors import StreamClosedError
@@ -106,14 +104,11 @@ def powered(image: Image | None, flash: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="module")
-def old_flash(request: pytest.FixtureRequest, shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def old_flash(request: pytest.FixtureRequest, image: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not request.config.getoption("--soak"):
         pytest.skip("run with --soak; test_deploy.py cuts a faster board")
-    # Before the tests' own cache is in force: the emulator need not be fetched for it again.
-    folder = next(folder for folder in find_library().parents if folder.name == "rp2040js")
-    shutil.copytree(folder, shared_cache / "rp2040js", dirs_exist_ok=True)
     flash = tmp_path_factory.mktemp("old") / "flash"
-    with powered(find_image(board_type("pico-sim")), flash) as bench:
+    with powered(image, flash) as bench:
         bench.deploy("old")
         assert bench.boot() == "old"
     return flash

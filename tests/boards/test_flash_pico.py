@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,24 +10,13 @@ import pytest
 from bodydouble.boards.errors import FlashError
 from bodydouble.boards.flash import flash
 from bodydouble.boards.flash_sim import SimTarget
-from bodydouble.boards.images import find_image
-from bodydouble.boards.inventory import board_type
 from bodydouble.boards.picosim import PicoSim
-from bodydouble.boards.picosim.node import find_library
 from bodydouble.boards.probes import ask_board
 from bodydouble.boards.uf2 import Image
 
 pytestmark = pytest.mark.pico_image
 
 TEXT, OTHER = b'Type "help()"', b'Tipo "aide()"'
-
-
-@pytest.fixture(scope="module")
-def image(shared_cache: Path) -> Image:
-    # Before the tests' own cache is in force: the emulator need not be fetched for it again.
-    folder = next(folder for folder in find_library().parents if folder.name == "rp2040js")
-    shutil.copytree(folder, shared_cache / "rp2040js", dirs_exist_ok=True)
-    return find_image(board_type("pico-sim"))
 
 
 @pytest.fixture

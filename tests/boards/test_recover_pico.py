@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bodydouble.boards.images import find_image
 from bodydouble.boards.inventory import board_type
 from bodydouble.boards.picosim import PicoSim
 from bodydouble.boards.picosim.driver import SimReached
-from bodydouble.boards.picosim.node import find_library
 from bodydouble.boards.reach import attention
 from bodydouble.boards.recover import Recovery, recover
 from bodydouble.boards.uf2 import Image
@@ -64,14 +61,6 @@ class Wedged:
         # A board that waits for a host that gets no processor is not slow.
         assert report.seconds < LIMIT_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
         return report
-
-
-@pytest.fixture(scope="module")
-def image(shared_cache: Path) -> Image:
-    # Before the tests' own cache is in force: the emulator need not be fetched for it again.
-    folder = next(folder for folder in find_library().parents if folder.name == "rp2040js")
-    shutil.copytree(folder, shared_cache / "rp2040js", dirs_exist_ok=True)
-    return find_image(board_type("pico-sim"))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,36 +10,35 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
-import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import pymicro
 from support.asm import M0, run_build
+from support.endpointing import (
+    END,
+    LONGEST,
+    NONE,
+    NOTHING,
+    ONSET,
+    ROLL,
+    SCRIPT,
+    Frames,
+    Verdict,
+    check_recorded,
+    read_verdicts,
+    recorded_requests,
+    write_features,
+)
 from support.micropython import ROOT, run_micropython
 from support.utterances import CONDITIONS, HELD_OUT, Utterance, generate, noise, to_pcm
 
-SCRIPT = ROOT / "tests" / "firmware" / "mp_endpoint.py"
-NONE, ONSET, END, NOTHING, LONGEST = range(5)
 BUILDS = [
     ("viper", 64),
     ("bytecode", 64),
     *(pytest.param(tier, 32, marks=pytest.mark.micropython32) for tier in ("asm", "viper", "bytecode")),
 ]
-ROLL = 30  # blocks of pre-roll and of post-roll
 SETTLED = 120  # frames before anything happens
-
-Frames = npt.NDArray[np.uint16]
-
-
-class Verdict(NamedTuple):
-    """What the endpointer made of a recording: frame indices, and a check value over every frame's level."""
-
-    code: int
-    onset: int
-    last_speech: int
-    decided: int
-    check: int
 
 
 def decide(
@@ -48,11 +46,8 @@ def decide(
 ) -> list[Verdict]:
     """Run features with the frame after which each is armed through the endpointer under MicroPython."""
     path = folder / "features.bin"
-    with path.open("wb") as file:
-        for frames, arm in recordings:
-            file.write(struct.pack("<ii", len(frames), arm) + frames.astype("<u2").tobytes())
-    printed = run_build(SCRIPT, tier, path, json.dumps(options), bits=bits).decode()
-    return [Verdict(*map(int, line.split())) for line in printed.splitlines()]
+    write_features(path, recordings)
+    return read_verdicts(run_build(SCRIPT, tier, path, json.dumps(options), bits=bits))
 
 
 def stream(*parts: tuple[int, int]) -> Frames:
@@ -292,20 +287,8 @@ def test_noise_alone_is_nothing_said(tmp_path):
 
 
 def test_requests_of_the_recordings_end_where_their_truth_says(tmp_path):
-    cases, truths = [], []
-    for folder in ("demo", "recordings"):
-        data = ROOT / "tests" / "data" / folder
-        for recording in json.loads((data / "truth.json").read_text())["recordings"]:
-            frames = pymicro.features(soundfile.read(data / recording["file"], dtype="int16")[0])
-            turns = [turn for turn in recording["turns"] if turn["wake_word"]]
-            for turn, (_, wake_s) in zip(turns, recording["pymicro_wakes"], strict=True):
-                cases.append((frames, round((wake_s - 0.03) * 100)))
-                truths.append((recording["file"], turn))
-    for (name, turn), verdict in zip(truths, decide(tmp_path, cases), strict=True):
-        assert verdict.code == (END if turn["text"] else NOTHING), name
-        if turn["text"]:
-            assert abs(pymicro.frame_end_s(verdict.last_speech) - turn["utterance_end_s"]) <= 0.25, name
-            assert (verdict.onset - ROLL) * 0.01 <= turn["utterance_start_s"], name
+    cases, truths = recorded_requests()
+    check_recorded(truths, decide(tmp_path, cases))
 
 
 class Measured(NamedTuple):

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-import soundfile
 
 from bodydouble.compiler import compile_model
 from bodydouble.session.voice import find_voice_model
 from models.training import vad_data
 from models.training.evaluate_vad import decide, replayed
 from support import pymicro, tflm
+from support.endpointing import (
+    END,
+    NOTHING,
+    SCRIPT,
+    Frames,
+    Verdict,
+    check_recorded,
+    read_verdicts,
+    recorded_requests,
+    write_features,
+)
 from support.micropython import ROOT, run_micropython
 from support.utterances import CONDITIONS, HELD_OUT, Samples, flite, generate, silence, synthesise, to_pcm
-
-SCRIPT = ROOT / "tests" / "firmware" / "mp_endpoint.py"
-NONE, ONSET, END, NOTHING, LONGEST = range(5)
-
-Frames = npt.NDArray[np.uint16]
-
-
-class Verdict(NamedTuple):
-    """What the endpointer made of a recording: frame indices, and a check value over the model's outputs."""
-
-    code: int
-    onset: int
-    last_speech: int
-    decided: int
-    check: int
 
 
 @cache
@@ -47,14 +39,11 @@ def on_board(
     folder: Path, recordings: Sequence[tuple[Frames, int]], tier: str = "viper", bits: int = 64, rule: bool = False
 ) -> list[Verdict]:
     """Run features with the frame after which each is armed through the endpointer under MicroPython."""
-    with (folder / "features.bin").open("wb") as file:
-        for frames, arm in recordings:
-            file.write(np.array([len(frames), arm], "<i4").tobytes() + frames.astype("<u2").tobytes())
+    write_features(folder / "features.bin", recordings)
     (folder / "plan").write_bytes(plan())
     model = find_voice_model()
     by = [] if rule else [folder / "plan", *map(str, model.rule().values())]
-    printed = run_micropython(SCRIPT, tier, folder / "features.bin", "{}", *by, bits=bits).decode()
-    return [Verdict(*map(int, line.split())) for line in printed.splitlines()]
+    return read_verdicts(run_micropython(SCRIPT, tier, folder / "features.bin", "{}", *by, bits=bits))
 
 
 def on_host(recordings: Sequence[tuple[Frames, int]]) -> list[Verdict]:
@@ -154,20 +143,8 @@ def test_ends_are_found_where_the_rule_hears_noise(tmp_path, kind):
 
 
 def test_requests_of_the_recordings_end_where_their_truth_says(tmp_path):
-    cases, truths = [], []
-    for folder in ("demo", "recordings"):
-        data = ROOT / "tests" / "data" / folder
-        for recording in json.loads((data / "truth.json").read_text())["recordings"]:
-            frames = pymicro.features(soundfile.read(data / recording["file"], dtype="int16")[0])
-            turns = [turn for turn in recording["turns"] if turn["wake_word"]]
-            for turn, (_, wake_s) in zip(turns, recording["pymicro_wakes"], strict=True):
-                cases.append((frames, round((wake_s - 0.03) * 100)))
-                truths.append((recording["file"], turn))
-    for (name, turn), verdict in zip(truths, on_board(tmp_path, cases), strict=True):
-        assert verdict.code == (END if turn["text"] else NOTHING), name
-        if turn["text"]:
-            assert abs(pymicro.frame_end_s(verdict.last_speech) - turn["utterance_end_s"]) <= 0.25, name
-            assert (verdict.onset - 30) * 0.01 <= turn["utterance_start_s"], name
+    cases, truths = recorded_requests()
+    check_recorded(truths, on_board(tmp_path, cases))
 
 
 @pytest.mark.speech

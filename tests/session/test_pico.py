@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -56,7 +57,8 @@ def heard(result: Result) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pico() -> Iterator[Board]:
-    with open_board("pico-sim:test-session") as board:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")  # each has a board of its own
+    with open_board(f"pico-sim:test-{worker}") as board:
         yield board
 
 
